@@ -1,0 +1,1 @@
+"""The bake language: files and overrides in, a resolved Plan out."""

@@ -1,0 +1,1 @@
+"""Plan to BuiltImage: BuildKit builds, the registry confirms."""

@@ -1,0 +1,1 @@
+"""BuiltImage and Site to CompatReport: will this image run there, and if not, what to change."""

@@ -1,0 +1,53 @@
+"""How a failure looks on the terminal, and which exit code it gives."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+
+import click
+
+from hpcbake.errors import ExitCode, HpcbakeError
+
+
+def report_failure(failure: BaseException) -> int:
+    """Print what, where and what next on stderr; return the exit code. A traceback goes to a file, never the screen."""
+    if isinstance(failure, HpcbakeError):
+        click.echo(f"error: {failure.message}", err=True)
+        detail = failure.evidence.get("output")
+        if detail:
+            click.echo(_indented(str(detail)), err=True)
+        if failure.remedy:
+            click.echo(f"help: {failure.remedy}", err=True)
+        return int(failure.exit_code)
+    if isinstance(failure, click.exceptions.Abort):
+        click.echo("interrupted", err=True)
+        return int(ExitCode.INT)
+    if isinstance(failure, click.exceptions.Exit):
+        return failure.exit_code
+    if isinstance(failure, click.ClickException):
+        failure.show(file=sys.stderr)
+        return int(ExitCode.USAGE)
+    if isinstance(failure, BrokenPipeError):
+        # The reader (head, less) went away. Point stdout at nothing so that interpreter exit stays quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    path = _write_crash_file(failure)
+    click.echo(
+        f"error: hpcbake stumbled over itself: {type(failure).__name__}: {failure}\n"
+        f"help: this is a bug; please report it with {path}",
+        err=True,
+    )
+    return int(ExitCode.BUG)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  | {line}" for line in text.splitlines())
+
+
+def _write_crash_file(failure: BaseException) -> str:
+    with tempfile.NamedTemporaryFile("w", prefix="hpcbake-crash-", suffix=".txt", delete=False) as file:
+        file.write("".join(traceback.format_exception(failure)))
+        return file.name

@@ -1,0 +1,1 @@
+"""What one ELF file needs and offers, from its program headers alone. Pure."""

@@ -1,0 +1,1 @@
+"""The lab: a real miniature cluster on one machine, up and down with one command."""

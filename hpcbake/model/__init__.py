@@ -1,0 +1,1 @@
+"""The frozen nouns of hpcbake. No I/O, no clock, no environment: values in, values out."""

@@ -1,0 +1,52 @@
+"""The outside world as stages see it: Protocols that adapters implement and unit tests fake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one command or script ended. `exit_code` is the program's own; text is decoded with backslashreplace."""
+
+    exit_code: int
+    stdout: str = ""
+    stderr: str = ""
+    duration_s: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return self.exit_code == 0
+
+    def tail(self, lines: int = 20) -> str:
+        """The last lines of stderr (or stdout when stderr is empty), for evidence."""
+        text = self.stderr.strip() or self.stdout.strip()
+        return "\n".join(text.splitlines()[-lines:])
+
+
+class Node(Protocol):
+    """A login node: somewhere POSIX-sh scripts run. One connection; safe to call again after an error."""
+
+    name: str
+
+    def run_script(self, script: str, *, timeout_s: float, secret_stdin: bytes = b"") -> Outcome:
+        """Run `script` with /bin/sh there and wait for its end.
+
+        `secret_stdin` reaches the script's standard input and appears in no argv, log or error.
+        Raises SiteUnreachableError when the transport fails or the deadline passes (the script may then
+        still be running: scripts must be safe to run again), SiteTrustError before anything is sent.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Wall time in UTC and a monotonic time, both in seconds, and a sleep that a signal may end early."""
+
+    def now(self) -> float: ...
+
+    def monotonic(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...

@@ -1,0 +1,106 @@
+"""A site as its owner declares it in `site-configs/<site>.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hpcbake.model.version import Version
+
+
+@dataclass(frozen=True)
+class Injection:
+    """Host libraries that the runtime puts into a container (`--nv`, MPI, PMIx), and what they need from it."""
+
+    name: str
+    needs: tuple[str, ...] = ()
+    execstack: bool = False
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """The GPUs of a site: how they reach the container and what the driver can do."""
+
+    mode: str = "none"  # nv | rocm | nvccli | none
+    driver: Version | None = None
+    cuda: Version | None = None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The part of a site that the check judges against. None means "not declared", never "anything goes".
+
+    `glibc` is the host's; it matters only for injected libraries and exported files, not for the image's own.
+    """
+
+    arch: str = "x86_64"
+    glibc: Version | None = None
+    glibcxx: Version | None = None
+    kernel: Version | None = None
+    cpu_level: int | None = None  # 1..4: x86-64-v1 .. v4, the lowest of the partitions in use
+    apptainer: Version | None = None
+    gpu: Gpu = field(default_factory=Gpu)
+    inject: tuple[Injection, ...] = ()
+    binds: tuple[str, ...] = ()
+    exports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Login:
+    """How to reach the login node. `host` is an ssh alias or address; all else may come from ssh_config."""
+
+    host: str
+    transport: str = "fabric"
+    user: str | None = None
+    port: int | None = None
+    ssh_config: str | None = None
+    connect_timeout_s: float = 15.0
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """apptainer at a site: `prelude` is shell that makes it available (`module load apptainer`)."""
+
+    program: str = "apptainer"
+    prelude: str = ""
+    pull_timeout_s: float = 1800.0
+    #: Registries that the site reaches by plain HTTP (a lab, an air-gapped mirror).
+    plain_http: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where SIFs live on the site, and with which group and mode."""
+
+    root: str
+    group: str | None = None
+    mode: str = "0644"
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """What every smoke job of this site asks for, and how long hpcbake waits for it."""
+
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    reservation: str | None = None
+    time_limit: str = "00:05:00"
+    prelude: str = ""
+    queue_deadline_s: float = 900.0
+    run_deadline_s: float = 600.0
+    poll_interval_s: float = 10.0
+
+
+@dataclass(frozen=True)
+class Site:
+    """One cluster: its profile, its login node, its store, its scheduler. `path` is the file it was read from."""
+
+    name: str
+    login: Login
+    store: Store
+    profile: Profile = field(default_factory=Profile)
+    runtime: Runtime = field(default_factory=Runtime)
+    slurm: Slurm = field(default_factory=Slurm)
+    description: str = ""
+    path: str = ""

@@ -1,0 +1,1 @@
+"""The order of stages over images and sites."""

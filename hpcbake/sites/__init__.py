@@ -1,0 +1,1 @@
+"""Site configs: YAML in, Site values out, every mistake with its line and column."""

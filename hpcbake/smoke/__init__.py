@@ -1,0 +1,1 @@
+"""Deployment to SmokeResult: small jobs on compute nodes that tell the truth."""
