@@ -1,0 +1,141 @@
+"""What a site config may say, as one table: the reader and the JSON Schema are both made from it."""
+
+from __future__ import annotations
+
+import json
+
+from hpcbake.sites.document import Field, Section, boolean, choice, integer, listing, seconds, shell_text, text, version
+
+_WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_PATH = r"/[^\x00-\x1f]*"
+_SLURM_TIME = r"[0-9]+(?::[0-9]{2}){0,2}|[0-9]+-[0-9]{1,2}(?::[0-9]{2}){0,2}"
+
+LOGIN = Section(
+    {
+        "host": text(
+            "ssh alias or address of the login node", pattern=r"[A-Za-z0-9_\[][A-Za-z0-9._:%\]-]*", required=True
+        ),
+        "transport": choice("fabric", "openssh", "local", doc="how to get there; `openssh` runs your own ssh program"),
+        "user": text("login name; default: what ssh_config says", pattern=r"[A-Za-z_][A-Za-z0-9._@\\-]*"),
+        "port": integer("TCP port; default: what ssh_config says", low=1, high=65535),
+        "ssh_config": text("ssh_config file to use instead of ~/.ssh/config; ${NAME:-default} is replaced"),
+        "connect_timeout": seconds("how long one attempt to connect may take", high=600),
+    },
+    "how to reach the login node",
+)
+
+STORE = Section(
+    {
+        "root": text(
+            "absolute folder of the store, on a file system that compute nodes see", pattern=_PATH, required=True
+        ),
+        "group": text("group that owns the SIFs", pattern=_WORD),
+        "mode": text("mode of a SIF, octal", pattern=r"0[0-7]{3}", expected="an octal mode such as '0644'"),
+    },
+    "where SIFs lie on the site",
+)
+
+RUNTIME = Section(
+    {
+        "program": text("apptainer or singularity, by name or absolute path", pattern=r"[A-Za-z0-9_./+-]+"),
+        "prelude": shell_text("shell lines that make the program available, such as `module load apptainer`"),
+        "pull_timeout": seconds("how long one pull may take"),
+        "plain_http": listing(
+            text(pattern=r"[A-Za-z0-9._:\[\]-]+", expected="a registry host"),
+            "registries that are reached by plain HTTP",
+        ),
+    },
+    "the container runtime of the site",
+)
+
+SLURM = Section(
+    {
+        "partition": text("partition for smoke jobs", pattern=_WORD),
+        "account": text("account to charge", pattern=_WORD),
+        "qos": text("quality of service", pattern=_WORD),
+        "constraint": text("node features", pattern=r"[A-Za-z0-9_.,&|*()\[\]-]+"),
+        "reservation": text("reservation to use", pattern=_WORD),
+        "time_limit": text(
+            "time limit of a smoke job, as sbatch takes it", pattern=_SLURM_TIME, expected="a time such as 00:05:00"
+        ),
+        "prelude": shell_text("shell lines at the start of every job"),
+        "queue_deadline": seconds("how long a job may wait in the queue"),
+        "run_deadline": seconds("how long a job may run before hpcbake gives up on it"),
+        "poll_interval": seconds("shortest time between two questions to the scheduler", high=3600),
+    },
+    "what smoke jobs ask for",
+)
+
+GPU = Section(
+    {
+        "mode": choice("none", "nv", "rocm", "nvccli", doc="how GPUs reach the container"),
+        "driver": version("driver version"),
+        "cuda": version("newest CUDA that the driver supports"),
+    },
+    "GPUs of the site",
+)
+
+INJECTION = Section(
+    {
+        "name": text("what is injected: mpi, pmix, slurm, a library", required=True),
+        "needs": listing(
+            text(pattern=r"[A-Za-z0-9_.]+", expected="a symbol version such as GLIBC_2.34"), "symbol versions it needs"
+        ),
+        "execstack": boolean("does it ask for an executable stack"),
+    },
+    "host libraries put into every container",
+)
+
+PROFILE = Section(
+    {
+        "arch": choice("x86_64", "aarch64", doc="architecture of the compute nodes"),
+        "glibc": version("glibc of the host"),
+        "glibcxx": version("newest GLIBCXX of the host's libstdc++"),
+        "kernel": version("kernel release"),
+        "cpu_level": integer("x86-64 level of the oldest node in use (2 for v2)", low=1, high=4),
+        "apptainer": version("version of apptainer"),
+        "gpu": GPU.as_field(),
+        "inject": listing(INJECTION.as_field(), "host libraries put into every container"),
+        "binds": listing(text(pattern=_PATH, expected="an absolute path"), "host paths bound into every container"),
+        "exports": listing(
+            text(pattern=_PATH, expected="an absolute path"), "image paths whose programs run on the host"
+        ),
+    },
+    "what the check judges against",
+)
+
+SITE = Section(
+    {
+        "name": text("name of the site; must be the file's name", pattern=r"[a-z0-9][a-z0-9-]{0,62}", required=True),
+        "description": text("one line for people"),
+        "login": LOGIN.as_field(required=True),
+        "store": STORE.as_field(required=True),
+        "runtime": RUNTIME.as_field(),
+        "slurm": SLURM.as_field(),
+        "profile": PROFILE.as_field(),
+    },
+    "one cluster",
+)
+
+#: Every section's fields, for the reference page.
+SECTIONS: dict[str, dict[str, Field]] = {
+    "": dict(SITE.fields),
+    "login": dict(LOGIN.fields),
+    "store": dict(STORE.fields),
+    "runtime": dict(RUNTIME.fields),
+    "slurm": dict(SLURM.fields),
+    "profile": dict(PROFILE.fields),
+    "profile.gpu": dict(GPU.fields),
+    "profile.inject": dict(INJECTION.fields),
+}
+
+
+def render_site_schema() -> str:
+    """The JSON Schema of a site config, as `site-configs/site.schema.json` holds it."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "hpcbake site config",
+        "description": SITE.doc,
+        **SITE.schema(),
+    }
+    return json.dumps(schema, indent=2) + "\n"
