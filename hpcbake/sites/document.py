@@ -320,8 +320,8 @@ def parse_document(content: str, path: str, section: Section) -> dict[str, Any]:
     except RecursionError:
         raise ConfigError(f"{path}: nested too deeply to be a config file", kind="config.too-large") from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        problem_mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        line, column = (problem_mark.line + 1, problem_mark.column + 1) if problem_mark else (1, 1)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         reading.mistakes.append(Mistake(line, column, f"not valid YAML: {problem}"))
         reading.raise_if_wrong()

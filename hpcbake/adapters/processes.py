@@ -1,0 +1,75 @@
+"""Runs a local program: an argv list, bounded time, both streams kept apart."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hpcbake.errors import PrereqError
+from hpcbake.model.ports import Outcome
+
+
+def run_program(
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    missing_remedy: str = "",
+) -> Outcome:
+    """Run one program in a session of its own and wait for it; the whole session dies at the deadline.
+
+    Exit code 124 stands for "deadline passed", as `timeout` has it; −N for "killed by signal N".
+    Raises PrereqError when the program is not there.
+    """
+    started = time.monotonic()
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environment) if environment is not None else None,
+            cwd=folder,
+            start_new_session=True,
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        raise PrereqError(
+            f"cannot run `{argv[0]}`: {error.strerror}",
+            remedy=missing_remedy or f"install {argv[0]} and put it on PATH",
+            kind="config.missing-program",
+        ) from error
+    try:
+        out, err = process.communicate(stdin, timeout=timeout_s)
+        code = process.returncode
+    except subprocess.TimeoutExpired:
+        _kill_session(process)
+        out, err = process.communicate()
+        code = 124
+    except BaseException:
+        _kill_session(process)
+        process.wait()
+        raise
+    return Outcome(
+        code,
+        out.decode("utf-8", "backslashreplace"),
+        err.decode("utf-8", "backslashreplace"),
+        time.monotonic() - started,
+    )
+
+
+def _kill_session(process: subprocess.Popen[bytes]) -> None:
+    """Ask the program's whole session to end, then make it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(timeout=5)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue

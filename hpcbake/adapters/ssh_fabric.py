@@ -1,0 +1,279 @@
+"""A login node reached with fabric: one connection, host keys verified at every hop, a deadline on every step.
+
+Fabric accepts any host key by default, at every hop (fabric#2071). Here each hop gets the keys that the user's
+known_hosts files list, and a policy that refuses everything else before a single byte of authentication is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from contextlib import suppress
+from typing import NoReturn
+
+import fabric
+import paramiko
+from paramiko.ssh_exception import (
+    AuthenticationException,
+    BadHostKeyException,
+    ChannelException,
+    NoValidConnectionsError,
+    PasswordRequiredException,
+    SSHException,
+)
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from hpcbake.adapters.known_hosts import KnownKey, find_known_keys, fingerprint
+from hpcbake.adapters.remote_script import REMOTE_COMMAND, parse_answer, wrap_script
+from hpcbake.adapters.ssh_config import Hop, resolve_hops
+from hpcbake.errors import HpcbakeError, SiteTrustError, SiteUnreachableError
+from hpcbake.model.ports import Outcome
+from hpcbake.model.site import Site
+
+# paramiko's worker thread logs tracebacks of refused connections to stderr; we report them ourselves.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
+
+_CONNECT_ATTEMPTS = 3
+_KEEPALIVE_S = 15
+_PIECE = 128 * 1024
+
+
+class FabricNode:
+    """A Node over fabric and paramiko. Connects at the first script; reconnects after a lost connection."""
+
+    def __init__(self, site: Site) -> None:
+        self.name = site.name
+        self._login = site.login
+        self._connection: fabric.Connection | None = None
+        self.host_key = ""
+
+    def run_script(self, script: str, *, timeout_s: float, secret_stdin: bytes = b"") -> Outcome:
+        transport = self._transport()
+        started = time.monotonic()
+        envelope = wrap_script(script, secret_stdin)
+        try:
+            channel = transport.open_session(timeout=self._login.connect_timeout_s)
+            try:
+                channel.exec_command(REMOTE_COMMAND)
+                stdout, stderr = _exchange(channel, envelope.content, deadline=started + timeout_s)
+            finally:
+                channel.close()
+        except TimeoutError as error:
+            self.close()
+            raise SiteUnreachableError(
+                f"{self.name}: no answer from {self._login.host} for {timeout_s:.0f} s",
+                remedy="the step may still be running there; run the same command again, it takes up what it finds",
+                kind="ssh.timeout",
+                retryable=False,
+            ) from error
+        except (SSHException, OSError, EOFError) as error:
+            self.close()
+            raise self._lost(str(error) or type(error).__name__) from error
+        outcome = parse_answer(envelope.nonce, stdout, stderr, time.monotonic() - started)
+        if outcome is None:
+            self.close()
+            raise self._lost("the remote shell ended without an answer", (stderr or stdout)[-2000:])
+        return outcome
+
+    def _lost(self, why: str, seen: bytes = b"") -> SiteUnreachableError:
+        evidence = {"output": seen.decode("utf-8", "backslashreplace").strip()} if seen.strip() else {}
+        return SiteUnreachableError(
+            f"{self.name}: the connection to {self._login.host} broke: {why}",
+            remedy="run the same command again: what was done stays done",
+            kind="ssh.lost",
+            evidence=evidence,
+        )
+
+    def close(self) -> None:
+        """Close this connection and every hop under it."""
+        connection, self._connection = self._connection, None
+        while connection is not None:
+            # A dead transport may complain while closing; it is gone either way.
+            with suppress(Exception):
+                connection.close()
+            connection = connection.gateway if isinstance(connection.gateway, fabric.Connection) else None
+
+    # ---- connecting ----
+
+    def _transport(self) -> paramiko.Transport:
+        if self._connection is None or not self._connection.is_connected:
+            self.close()
+            for attempt in Retrying(
+                reraise=True,
+                retry=retry_if_exception(lambda error: isinstance(error, HpcbakeError) and error.retryable),
+                wait=wait_random_exponential(multiplier=0.5, max=5),
+                stop=stop_after_attempt(_CONNECT_ATTEMPTS),
+            ):
+                with attempt:
+                    self._connect()
+        assert self._connection is not None
+        transport = self._connection.transport
+        assert isinstance(transport, paramiko.Transport)
+        return transport
+
+    def _connect(self) -> None:
+        connection: fabric.Connection | None = None
+        try:
+            for hop in resolve_hops(self._login):
+                connection = _open_hop(hop, connection, self.name, self._login.connect_timeout_s)
+                self.host_key = fingerprint(connection.transport.get_remote_server_key().asbytes())
+        except HpcbakeError:
+            self._connection = connection
+            self.close()
+            raise
+        self._connection = connection
+
+
+def _open_hop(hop: Hop, gateway: fabric.Connection | None, site: str, timeout_s: float) -> fabric.Connection:
+    connection = fabric.Connection(
+        hop.hostname,
+        user=hop.user,
+        port=hop.port,
+        gateway=gateway,
+        forward_agent=False,
+        connect_timeout=max(1, int(timeout_s)),
+        # A Config of its own (they are not safe to share between threads) that reads no file of the user's:
+        # what ssh_config says has been asked of ssh itself.
+        config=fabric.Config(ssh_config=paramiko.SSHConfig(), lazy=True),
+        connect_kwargs={
+            "key_filename": list(hop.identity_files),
+            "allow_agent": not hop.identities_only,
+            "look_for_keys": False,
+            "banner_timeout": timeout_s,
+            "auth_timeout": timeout_s,
+            "channel_timeout": timeout_s,
+        },
+    )
+    if gateway is None:
+        connection.gateway = None
+    known = find_known_keys(hop)
+    _install_known_keys(connection.client, hop, known)
+    connection.client.set_missing_host_key_policy(_RefuseUnknown(hop, site))
+    try:
+        connection.open()
+    except HpcbakeError:
+        raise
+    except Exception as error:  # noqa: BLE001  (paramiko raises from many trees; each is given its class below)
+        with suppress(Exception):
+            connection.client.close()
+        _raise_connect_failure(error, hop, known, site)
+    transport = connection.transport
+    transport.set_keepalive(_KEEPALIVE_S)
+    with suppress(OSError, AttributeError):  # a socket through a jump host has no options
+        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _install_known_keys(client: paramiko.SSHClient, hop: Hop, known: list[KnownKey]) -> None:
+    """Give paramiko the accepted keys under the name that it will look up."""
+    name = hop.hostname if hop.port == 22 else f"[{hop.hostname}]:{hop.port}"
+    revoked = {key.blob for key in known if key.revoked}
+    for key in known:
+        if not key.revoked and key.blob not in revoked:
+            # A key type that paramiko does not speak (ssh-dss) cannot be offered by it either.
+            with suppress(Exception):
+                client.get_host_keys().add(name, key.kind, paramiko.PKey.from_type_string(key.kind, key.blob))
+
+
+class _RefuseUnknown(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]  # paramiko is untyped
+    def __init__(self, hop: Hop, site: str) -> None:
+        self._hop, self._site = hop, site
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002
+        hop = self._hop
+        raise SiteTrustError(
+            f"{self._site}: the host key of {hop.alias} ({hop.address}) is not known; nothing was sent",
+            remedy=f"compare the fingerprint with the site's documentation, then accept it with: ssh {hop.alias}",
+            kind="ssh.host-key-unknown",
+            evidence={
+                "output": f"{key.get_name()} {fingerprint(key.asbytes())}\n"
+                f"not listed as {hop.host_key_name} in {', '.join(hop.known_hosts_files) or 'any known_hosts file'}"
+            },
+        )
+
+
+def _raise_connect_failure(error: Exception, hop: Hop, known: list[KnownKey], site: str) -> NoReturn:
+    where = f"{hop.user}@{hop.address}" + (f" ({hop.alias})" if hop.alias != hop.hostname else "")
+    if isinstance(error, BadHostKeyException):
+        expected = ", ".join(f"{key.fingerprint} ({key.place})" for key in known if not key.revoked)
+        raise SiteTrustError(
+            f"{site}: the host key of {where} is not the one that was accepted; nothing was sent",
+            remedy="ask the site whether its key changed; only then replace the line in known_hosts",
+            kind="ssh.host-key-changed",
+            evidence={"output": f"offered  {fingerprint(error.key.asbytes())}\nexpected {expected}"},
+        ) from error
+    if isinstance(error, PasswordRequiredException):
+        raise SiteTrustError(
+            f"{site}: the key for {where} has a passphrase and no agent holds it",
+            remedy="load it: ssh-add " + (hop.identity_files[0] if hop.identity_files else ""),
+            kind="ssh.auth",
+        ) from error
+    if isinstance(error, AuthenticationException):
+        tried = ", ".join(hop.identity_files) or "no key file"
+        agent = "" if hop.identities_only else " and the keys of the ssh agent"
+        raise SiteTrustError(
+            f"{site}: {where} refused the login",
+            remedy=f"tried {tried}{agent}; check with: ssh {hop.alias}",
+            kind="ssh.auth",
+        ) from error
+    raise _unreachable(error, where, site) from error
+
+
+def _unreachable(error: Exception, where: str, site: str) -> SiteUnreachableError:
+    kind, why = "ssh.unreachable", str(error) or type(error).__name__
+    if isinstance(error, NoValidConnectionsError | ConnectionRefusedError):
+        kind, why = "ssh.refused", "connection refused"
+    elif isinstance(error, socket.gaierror):
+        kind, why = "ssh.resolve", "the name cannot be resolved"
+    elif isinstance(error, TimeoutError):
+        kind, why = "ssh.timeout", "no answer before the connect deadline"
+    elif isinstance(error, ChannelException):
+        kind, why = "ssh.refused", "the jump host could not connect to it"
+    elif "banner" in why or isinstance(error, EOFError):
+        kind, why = "ssh.banner", "closed before the SSH banner (MaxStartups, or not an SSH server?)"
+    return SiteUnreachableError(
+        f"{site}: cannot reach {where}: {why}",
+        remedy="check the network and the address; run the same command again later",
+        kind=kind,
+    )
+
+
+# ---- talking --------------------------------------------------------------------------------------------------------
+
+
+def _exchange(channel: paramiko.Channel, content: bytes, *, deadline: float) -> tuple[bytes, bytes]:
+    """Send all of `content`, read both streams to their ends. Raises TimeoutError at the deadline."""
+    out, err = bytearray(), bytearray()
+    at, pause = 0, 0.002
+    channel.settimeout(0.0)
+    while True:
+        moved = False
+        if at < len(content) and channel.send_ready():
+            at += channel.send(content[at : at + _PIECE])
+            moved = True
+            if at >= len(content):
+                channel.shutdown_write()
+        if channel.recv_ready():
+            out += channel.recv(_PIECE)
+            moved = True
+        if channel.recv_stderr_ready():
+            err += channel.recv_stderr(_PIECE)
+            moved = True
+        if moved:
+            pause = 0.002
+            continue
+        if _is_finished(channel):
+            return bytes(out), bytes(err)
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
+
+
+def _is_finished(channel: paramiko.Channel) -> bool:
+    """True once nothing more can come: both streams ended, or the connection under the channel is gone."""
+    transport = channel.get_transport()
+    ended = channel.eof_received or channel.closed or transport is None or not transport.is_active()
+    return bool(ended) and not channel.recv_ready() and not channel.recv_stderr_ready()

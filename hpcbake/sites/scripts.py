@@ -1,0 +1,109 @@
+"""Scripts that run on a site: values in front, quoted in one place, and answers read line by line.
+
+The scripts themselves are files under `slurm/site/`: POSIX sh, checked by shellcheck as they stand. A value reaches them as
+a variable assignment and is never part of the script's text.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from hpcbake.datafiles import data_folder
+from hpcbake.errors import (
+    BugError,
+    BusyError,
+    HpcbakeError,
+    IntegrityError,
+    PromoteError,
+    SiteResourceError,
+    SmokeUnknownError,
+)
+from hpcbake.model.ports import Outcome
+
+#: class word of `fail` in a script → (exception, kind, remedy)
+_FAILURES: dict[str, tuple[type[HpcbakeError], str, str]] = {
+    "busy": (BusyError, "lock.held", "wait for the other run, or look at its host and process"),
+    "changed": (BusyError, "state.changed", "another run promoted meanwhile; run the same command again"),
+    "space": (SiteResourceError, "site.space", "make room there, or choose another `store.root`"),
+    "permission": (SiteResourceError, "site.permission", "check owner and mode of the store's folders"),
+    "runtime": (SiteResourceError, "site.runtime", "correct `runtime.program` and `runtime.prelude` of the site"),
+    "integrity": (IntegrityError, "image.integrity", "run the same command again: the SIF is pulled anew"),
+    "architecture": (IntegrityError, "image.architecture", "build for the architecture of the site"),
+    "slurm-down": (SmokeUnknownError, "slurm.down", "run the same command again when Slurm answers"),
+    "slurm-refused": (SiteResourceError, "slurm.refused", "correct the `slurm` section of the site config"),
+    "promote": (PromoteError, "site.promote", "run the same command again; the old release is still active"),
+}
+
+
+@lru_cache(maxsize=None)
+def _script_text(name: str) -> str:
+    return (data_folder("slurm") / "site" / f"{name}.sh").read_text(encoding="utf-8")
+
+
+def render_site_script(name: str, **values: str | int) -> str:
+    """The text of script `name` with its values assigned in front. Values may hold anything but NUL."""
+    lines = []
+    for key, value in values.items():
+        text = str(value)
+        if "\0" in text or not re.fullmatch(r"[a-z][a-z0-9_]*", key):
+            raise BugError(f"script value {key!r} cannot be passed to a shell")
+        lines.append(f"{key}={shlex.quote(text)}")
+    return "\n".join([*lines, _script_text("lib"), _script_text(name)])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a script said: `word value` lines in order."""
+
+    lines: tuple[tuple[str, str], ...]
+
+    def find(self, word: str) -> str:
+        """The first value of this word, or an empty text."""
+        return next((value for key, value in self.lines if key == word), "")
+
+    def find_text(self, word: str) -> str:
+        """The first value of this word, sent as base64, as text."""
+        try:
+            return base64.b64decode(self.find(word), validate=True).decode("utf-8", "backslashreplace")
+        except binascii.Error:
+            return ""
+
+    def all(self, word: str) -> tuple[str, ...]:
+        return tuple(value for key, value in self.lines if key == word)
+
+    def blocks(self, word: str) -> Iterator[Answer]:
+        """The answer cut into pieces, each beginning with a line of this word."""
+        starts = [index for index, (key, _) in enumerate(self.lines) if key == word]
+        for start, end in zip(starts, [*starts[1:], len(self.lines)], strict=True):
+            yield Answer(self.lines[start:end])
+
+
+def parse_answer_lines(text: str) -> Answer:
+    """Read `word value` lines; anything else that a program printed is passed over."""
+    lines = []
+    for line in text.splitlines():
+        word, _, value = line.partition(" ")
+        if re.fullmatch(r"[a-z][a-z0-9_]*", word):
+            lines.append((word, value))
+    return Answer(tuple(lines))
+
+
+def read_answer(outcome: Outcome, *, site: str, step: str) -> Answer:
+    """The answer of a script that succeeded. Raises the exception of its failure's class otherwise."""
+    answer = parse_answer_lines(outcome.stdout)
+    if outcome.ok:
+        return answer
+    word, _, message = answer.find("error").partition(" ")
+    failure, kind, remedy = _FAILURES.get(word, (BugError, "internal.script", "report this with the output above"))
+    raise failure(
+        f"{site}: {step}: {message or f'the script ended with {outcome.exit_code}'}",
+        remedy=remedy,
+        kind=kind,
+        evidence={"output": outcome.tail()} if not word or failure is BugError else {},
+    )

@@ -1,0 +1,80 @@
+#!/bin/sh
+# Pulls one digest into the store: lease, room, pull to a partial name, verify, fsync, rename.
+# Values: image hex reference arch_id need_kb pull_command program prelude pull_timeout sif_mode sif_group provenance
+# shellcheck disable=SC2154,SC1091
+sif=$root/sif/$image/$hex.sif
+json=$root/sif/$image/$hex.json
+make_folder "$root/sif/$image"
+state=$(sif_state "$sif" "$json")
+if [ "$state" = absent ] || [ "$state" = changed ]; then
+  take_lease "sif-$image-$hex"
+  state=$(sif_state "$sif" "$json")
+fi
+finish() {
+  say state "$1"; say path "$sif"; say sha256 "$(recorded "$json" sif_sha256)"; say size "$(size_of "$sif")"
+  exit 0
+}
+[ "$state" != present ] || finish present
+if [ "$state" = changed ]; then
+  # Evidence is kept, and nothing may run from it: the name is free for the right bytes.
+  mv -fT "$sif" "$sif.bad-$(date +%Y%m%dT%H%M%S)" && say note "$sif was not what was verified; set aside as .bad"
+fi
+
+# What a dead run of this digest left is ours to sweep: we hold its lease.
+scratch=$own/incoming/$image-$hex
+rm -rf "$scratch"
+make_folder "$scratch/tmp"
+make_folder "$scratch/cache"
+have_kb=$(df -Pk "$scratch" | awk 'NR == 2 {print $4}')
+[ "$have_kb" -ge "$need_kb" ] || fail space "$scratch needs $need_kb kB and has $have_kb kB"
+have_inodes=$(df -Pi "$scratch" | awk 'NR == 2 {print $4}')
+case $have_inodes in *[!0-9]* | '') ;; *) [ "$have_inodes" -ge 64 ] || fail space "$scratch has $have_inodes inodes left" ;; esac
+
+eval "$prelude" >"$scratch/prelude.log" 2>&1 || say note "the site's prelude ended with an error"
+command -v "$program" >/dev/null 2>&1 ||
+  fail runtime "no $program after the prelude: $(tail -n 3 "$scratch/prelude.log" | tr '\n' ' ')"
+say runtime "$("$program" --version 2>/dev/null | head -n 1)"
+
+# A folder for temporary files and a cache of its own: a poisoned or shared cache must not matter, and /tmp may be tiny.
+APPTAINER_TMPDIR=$scratch/tmp APPTAINER_CACHEDIR=$scratch/cache
+SINGULARITY_TMPDIR=$scratch/tmp SINGULARITY_CACHEDIR=$scratch/cache
+export APPTAINER_TMPDIR APPTAINER_CACHEDIR SINGULARITY_TMPDIR SINGULARITY_CACHEDIR
+user='' password=''
+if read -r user && read -r password; then
+  APPTAINER_DOCKER_USERNAME=$user APPTAINER_DOCKER_PASSWORD=$password
+  SINGULARITY_DOCKER_USERNAME=$user SINGULARITY_DOCKER_PASSWORD=$password
+  export APPTAINER_DOCKER_USERNAME APPTAINER_DOCKER_PASSWORD SINGULARITY_DOCKER_USERNAME SINGULARITY_DOCKER_PASSWORD
+fi
+partial=$scratch/image.sif
+eval "timeout -k 30 $pull_timeout $pull_command" </dev/null >"$scratch/pull.log" 2>&1 &
+child=$!
+wait "$child"
+code=$?
+child=
+if [ "$code" -ne 0 ]; then
+  tail -c 4000 "$scratch/pull.log" | say64 log
+  say pull_exit "$code"
+  fail pull "$program pull ended with $code"
+fi
+
+# Success is an artefact that was looked at. The SIF header: magic, architecture, and every part inside the file.
+number() { od -An -tu8 -j "$2" -N 8 "$1" 2>/dev/null | tr -d ' \n'; }
+[ "$(dd if="$partial" bs=1 skip=32 count=9 2>/dev/null)" = SIF_MAGIC ] || fail integrity "$partial is not a SIF"
+[ "$(dd if="$partial" bs=1 skip=45 count=2 2>/dev/null)" = "$arch_id" ] || fail architecture "the SIF is for another architecture"
+size=$(size_of "$partial")
+[ $(($(number "$partial" 112) + $(number "$partial" 120))) -le "$size" ] || fail integrity "the SIF is cut short ($size bytes)"
+case $("$program" inspect --labels "$partial" 2>/dev/null) in
+  *"$hex"*) ;;
+  *) fail integrity "the SIF does not say that it was made from sha256:$hex" ;;
+esac
+sync "$partial"
+sha256=$(sha256_of "$partial")
+[ ${#sha256} -eq 64 ] || fail integrity "cannot read $partial back"
+
+if [ -n "$sif_group" ]; then chgrp "$sif_group" "$partial" 2>/dev/null || fail permission "cannot give the SIF to group $sif_group"; fi
+chmod "$sif_mode" "$partial" || fail permission "cannot set mode $sif_mode"
+mv -fT "$partial" "$sif" || fail permission "cannot move the SIF to $sif"
+sync "$root/sif/$image" 2>/dev/null || sync
+printf '%s\n' "$provenance" |
+  sed "s/@SIF_SHA256@/$sha256/; s/@SIZE_BYTES@/$size/; s/@MTIME@/$(mtime_of "$sif")/" | write_file "$json" 0644
+finish created

@@ -1,0 +1,103 @@
+#!/bin/sh
+# What every script on a site needs: saying, failing, the store's folders, leases, facts about a SIF.
+# Sent in front of the script that uses it; all values come as variables assigned above, quoted in one place.
+# shellcheck disable=SC2154  # root, run and friends are those variables
+set -u
+umask 022
+
+# One answer per line: a word, a space, a value of one line. Longer texts travel as base64.
+say() { printf '%s %s\n' "$1" "$2"; }
+say64() { printf '%s %s\n' "$1" "$(base64 | tr -d '\n')"; }
+
+# fail CLASS MESSAGE...: the class decides hpcbake's exit code.
+fail() { class=$1; shift; say error "$class $(printf '%s' "$*" | tr '\n' ' ')"; exit 9; }
+
+own=$root/.hpcbake
+boot_id=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown)
+me=$(uname -n)
+
+make_folder() {
+  mkdir -p "$1" 2>/dev/null || {
+    df -Pk "$(nearest "$1")" 2>/dev/null | awk 'NR == 2 && $4 < 64 {exit 1}' || fail space "no room to create $1"
+    fail permission "cannot create $1: $(mkdir -p "$1" 2>&1 | tail -n 1)"
+  }
+}
+nearest() { p=$1; while [ ! -d "$p" ]; do p=$(dirname "$p"); done; printf '%s' "$p"; }
+
+# The start time of a process, so that a reused process number is not taken for the old holder.
+start_of() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+# ---- leases: mkdir is the one operation that is atomic on NFS, Lustre and GPFS alike -------------------------
+# A lease folder holds `holder`: host, boot id, process, its start time, user, run. The holder touches it every
+# 20 s. It is dead if its host was rebooted, its process is gone, or it has not been touched for 5 minutes.
+holder_is_dead() {
+  if [ ! -s "$1/holder" ]; then [ -n "$(find "$1" -maxdepth 0 -mmin +1 2>/dev/null)" ]; return; fi
+  read -r h_host h_boot h_pid h_start h_uid _ <"$1/holder" || return 1
+  if [ "$h_host" = "$me" ] && [ "$h_uid" = "$(id -u)" ]; then
+    [ "$h_boot" = "$boot_id" ] && [ "$(start_of "$h_pid")" = "$h_start" ] && return 1
+    return 0
+  fi
+  [ -n "$(find "$1/holder" -mmin +5 2>/dev/null)" ]
+}
+take_over() {  # of many who see a dead holder one wins, by the mkdir inside the dead lease
+  mkdir "$1/takeover" 2>/dev/null || {
+    [ -n "$(find "$1/takeover" -maxdepth 0 -mmin +1 2>/dev/null)" ] && rmdir "$1/takeover" 2>/dev/null
+    return 1
+  }
+  if holder_is_dead "$1"; then
+    say note "took over the lease of a dead holder: $(cat "$1/holder" 2>/dev/null)"
+    mv "$1" "$1.dead.$$" && rm -rf "$1.dead.$$"
+  else rmdir "$1/takeover" 2>/dev/null; return 1; fi
+}
+take_lease() {  # take_lease NAME: waits up to $lock_wait seconds
+  make_folder "$own/leases"
+  lease=$own/leases/$1
+  waited=0
+  until mkdir "$lease" 2>/dev/null; do
+    [ -d "$lease" ] || { sleep 1; [ "$waited" -lt 3 ] || fail permission "cannot create $lease"; }
+    if [ -d "$lease" ] && holder_is_dead "$lease" && take_over "$lease"; then continue; fi
+    [ "$waited" -lt "$lock_wait" ] || fail busy "$lease is held by: $(cat "$lease/holder" 2>/dev/null)"
+    sleep 1
+    waited=$((waited + 1))
+  done
+  trap 'release_lease' EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  printf '%s %s %s %s %s %s\n' "$me" "$boot_id" "$$" "$(start_of $$)" "$(id -u)" "$run" >"$lease/holder"
+  # The heartbeat ends with this shell, however that ends.
+  { while sleep 20 && [ -d "/proc/$$" ]; do touch -c "$lease/holder"; done; } >/dev/null 2>&1 </dev/null &
+  heartbeat=$!
+}
+release_lease() {
+  [ -z "${child:-}" ] || kill "$child" 2>/dev/null
+  [ -z "${heartbeat:-}" ] || kill "$heartbeat" 2>/dev/null
+  [ -z "${scratch:-}" ] || rm -rf "$scratch"
+  [ -z "${lease:-}" ] || rm -rf "$lease"
+  lease=
+}
+
+# ---- facts -------------------------------------------------------------------------------------------------
+# recorded FILE KEY: a string or number of the provenance file, which hpcbake writes one `"key": value` per line.
+recorded() { sed -n "s/^  \"$2\": \"\\{0,1\\}\\([^\",]*\\)\"\\{0,1\\},\\{0,1\\}\$/\\1/p" "$1" 2>/dev/null | head -n 1; }
+size_of() { stat -c %s -- "$1" 2>/dev/null; }
+mtime_of() { stat -c %Y -- "$1" 2>/dev/null; }
+sha256_of() { sha256sum -- "$1" 2>/dev/null | cut -c1-64; }
+
+# sif_state SIF JSON: present, absent, or changed (there, but not what was recorded when it was verified).
+sif_state() {
+  if [ ! -e "$1" ] || [ ! -s "$2" ]; then echo absent; return; fi
+  if [ "$(size_of "$1")" = "$(recorded "$2" size_bytes)" ] && [ "$(mtime_of "$1")" = "$(recorded "$2" mtime)" ]; then
+    echo present
+  elif [ "$(sha256_of "$1")" = "$(recorded "$2" sif_sha256)" ]; then echo present
+  else echo changed; fi
+}
+
+# write_file PATH MODE <content: complete or not at all, and on disk before it has its name. Unchanged stays untouched.
+write_file() {
+  tmp=$(dirname "$1")/.hpcbake-tmp.$run.$$
+  cat >"$tmp" || { rm -f "$tmp"; fail space "cannot write $1: $(df -Pk "$(dirname "$1")" | tail -n 1)"; }
+  if cmp -s "$tmp" "$1"; then rm -f "$tmp"; return; fi
+  { chmod "$2" "$tmp" && sync "$tmp" && mv -fT "$tmp" "$1"; } || { rm -f "$tmp"; fail permission "cannot write $1"; }
+  sync "$(dirname "$1")" 2>/dev/null || sync
+}
