@@ -50,3 +50,13 @@ class Clock(Protocol):
     def monotonic(self) -> float: ...
 
     def sleep(self, seconds: float) -> None: ...
+
+
+class RuntimeCommands(Protocol):
+    """How the container runtime's commands are spelled: argv lists to be carried to a node."""
+
+    def pull_argv(self, program: str, uri: str, destination: str, *, plain_http: bool) -> list[str]: ...
+
+    def exec_argv(
+        self, program: str, sif: str, command: list[str], *, binds: tuple[str, ...] = (), gpu: str = "none"
+    ) -> list[str]: ...

@@ -1,7 +1,7 @@
 """Scripts that run on a site: values in front, quoted in one place, and answers read line by line.
 
-The scripts themselves are files under `slurm/site/`: POSIX sh, checked by shellcheck as they stand. A value reaches them as
-a variable assignment and is never part of the script's text.
+The scripts themselves are files under `slurm/site/`: POSIX sh, checked by shellcheck as they stand. A value reaches
+them as a variable assignment and is never part of the script's text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from hpcbake.datafiles import data_folder
 from hpcbake.errors import (
@@ -41,7 +41,7 @@ _FAILURES: dict[str, tuple[type[HpcbakeError], str, str]] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _script_text(name: str) -> str:
     return (data_folder("slurm") / "site" / f"{name}.sh").read_text(encoding="utf-8")
 

@@ -1,0 +1,105 @@
+"""What is on a site, in one round trip: for each wanted image its SIF, its links, its provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hpcbake.deliver.provenance import parse_provenance
+from hpcbake.model.ports import Node
+from hpcbake.model.reference import Digest
+from hpcbake.model.site import Site
+from hpcbake.sites.scripts import Answer, read_answer, render_site_script
+
+_SURVEY_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One image to look for: its name in the store, its digest, its version tag."""
+
+    image: str
+    digest: Digest
+    tag: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the site holds of one wanted image.
+
+    `sif` is present, absent or changed. `current` and `tag` are the links' texts, empty where there is none.
+    """
+
+    wanted: Wanted
+    sif: str
+    current: str
+    tag: str
+    current_sha256: str = ""
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        return link_target(self.wanted.image, self.wanted.digest)
+
+    @property
+    def current_digest(self) -> str:
+        """The digest that `current` names, or an empty text."""
+        stem = self.current.rsplit("/", 1)[-1].removesuffix(".sif")
+        return f"sha256:{stem}" if len(stem) == 64 else ""
+
+    @property
+    def is_current(self) -> bool:
+        return self.sif == "present" and self.current == self.target and self.tag == self.target
+
+    def passed_tests(self) -> dict[str, dict[str, Any]]:
+        """Smoke tests that this very SIF has passed before, by key."""
+        entries = self.provenance.get("smoke", [])
+        return {
+            str(entry["key"]): entry
+            for entry in (entries if isinstance(entries, list) else [])
+            if isinstance(entry, dict) and entry.get("status") == "passed" and "key" in entry
+        }
+
+
+def link_target(image: str, digest: Digest) -> str:
+    """What `current` and tag links hold: relative, so that the store can move as a whole."""
+    return f"../sif/{image}/{digest.hex}.sif"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All wanted images of one site. `clock_s` is the site's own time, seconds since 1970."""
+
+    found: tuple[Found, ...]
+    clock_s: float
+    host: str
+
+
+def survey(wanted: Sequence[Wanted], site: Site, *, node: Node) -> Survey:
+    """Look at the site; change nothing. Raises SiteUnreachableError or SiteTrustError."""
+    script = render_site_script(
+        "survey",
+        root=site.store.root,
+        run="survey",
+        lock_wait=0,
+        wanted="\n".join(f"{item.image} {item.digest.hex} {item.tag}" for item in wanted),
+    )
+    answer = read_answer(node.run_script(script, timeout_s=_SURVEY_TIMEOUT_S), site=site.name, step="look at the store")
+    blocks = list(answer.blocks("image"))
+    return Survey(
+        tuple(_found(item, block) for item, block in zip(wanted, blocks, strict=True)),
+        float(answer.find("clock") or 0),
+        answer.find("host"),
+    )
+
+
+def _found(item: Wanted, block: Answer) -> Found:
+    return Found(
+        wanted=item,
+        sif=block.find("sif"),
+        current=block.find("current"),
+        tag=block.find("tag"),
+        current_sha256=block.find("current_sha256"),
+        provenance=parse_provenance(block.find_text("provenance")),
+    )
