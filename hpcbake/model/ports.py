@@ -60,3 +60,15 @@ class RuntimeCommands(Protocol):
     def exec_argv(
         self, program: str, sif: str, command: list[str], *, binds: tuple[str, ...] = (), gpu: str = "none"
     ) -> list[str]: ...
+
+
+class Builder(Protocol):
+    """BuildKit, through `docker buildx bake`."""
+
+    def bake(self, document: str, targets: list[str]) -> dict[str, dict[str, object]]:
+        """Build `targets` of a bake definition (JSON text) and return buildx's metadata by target.
+
+        Raises PrereqError when there is no builder, BuildError when a step fails, RegistryError or
+        RegistryTempError when the push does.
+        """
+        ...

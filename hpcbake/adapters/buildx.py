@@ -1,0 +1,123 @@
+"""`docker buildx bake`: hands BuildKit a resolved plan and reads back the metadata file."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from hpcbake.adapters.processes import run_program
+from hpcbake.errors import BuildError, HpcbakeError, PrereqError, RegistryError, RegistryTempError
+from hpcbake.model.ports import Outcome
+
+_BUILD_TIMEOUT_S = 4 * 3600.0
+
+#: pattern in buildx's stderr → (exception, kind, what it means, remedy). First match wins.
+_CAUSES: tuple[tuple[str, type[HpcbakeError], str, str, str], ...] = (
+    (r"Cannot connect to the Docker daemon|docker daemon is not running|dial unix .*docker\.sock|error during connect",
+     PrereqError, "config.docker", "the Docker daemon does not answer", "start Docker, or give --builder"),
+    (r"'buildx' is not a docker command|unknown command.*buildx|unknown flag: --metadata-file",
+     PrereqError, "config.buildx", "docker has no buildx plugin", "install docker-buildx 0.13 or newer"),
+    (r"no builder .* found", PrereqError, "config.builder", "there is no such builder", "list them: docker buildx ls"),
+    (r"additional privileges requested", BuildError, "image.entitlement",
+     "the plan asks for privileges that were not given", "pass what you accept of the list above with --allow"),
+    (r"process \"(?:.|\n)*?\" did not complete successfully", BuildError, "image.build", "a build step failed",
+     "the failing instruction and its last lines are above"),
+    (r"(?:failed to push|push access denied|server message: insufficient_scope|failed to authorize).*"
+     r"(?:401|403|denied|[Uu]nauthorized|insufficient_scope|no basic auth)|no basic auth credentials",
+     RegistryError, "registry.auth", "the registry refused the login", "log in: docker login REGISTRY"),
+    (r"429 Too Many Requests|toomanyrequests", RegistryTempError, "registry.rate-limit",
+     "the registry's rate limit is used up", "try later"),
+    (r"x509: ", RegistryError, "registry.tls", "the registry's certificate is not trusted by the builder",
+     "give the builder the registry's CA"),
+    (r"failed to push .*(?:connection refused|connection reset|EOF|timeout|50\d)", RegistryTempError,
+     "registry.unavailable", "the push did not get through", "run the same command again"),
+    (r"failed to resolve source metadata for|pull access denied|failed to load metadata|: not found\b", BuildError,
+     "image.base", "a base image cannot be found",
+     "check the FROM lines; `rockylinux:8.10` is published as `rockylinux/rockylinux:8.10`"),
+    (r"failed to read dockerfile|no such file or directory", BuildError, "image.context",
+     "a Dockerfile or a file of the context is missing", "paths are relative to the folder hpcbake runs in"),
+    (r"no space left on device", BuildError, "image.space", "the builder's disk is full", "docker buildx prune"),
+)  # fmt: skip
+
+
+class Buildx:
+    """Builder over the docker command line. `folder` is where relative contexts are looked for."""
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        builder: str | None = None,
+        allow: Sequence[str] = (),
+        log_path: Path | None = None,
+    ) -> None:
+        self._folder = folder
+        self._environment = {
+            **environment,
+            # Default attestations carry timestamps: the index digest would change though nothing else did.
+            "BUILDX_NO_DEFAULT_ATTESTATIONS": environment.get("BUILDX_NO_DEFAULT_ATTESTATIONS", "1"),
+            "DOCKER_CLI_HINTS": "false",
+        }
+        self._builder = builder
+        self._allow = tuple(allow)
+        self._log_path = log_path
+
+    def bake(self, document: str, targets: list[str]) -> dict[str, dict[str, object]]:
+        with tempfile.TemporaryDirectory(prefix="hpcbake-plan-") as scratch:
+            plan, metadata = Path(scratch) / "plan.json", Path(scratch) / "metadata.json"
+            plan.write_text(document, encoding="utf-8")
+            outcome = run_program(
+                self.argv(str(plan), str(metadata), targets),
+                timeout_s=_BUILD_TIMEOUT_S,
+                environment=self._environment,
+                folder=self._folder,
+                missing_remedy="install Docker with buildx, or bring the lab up: hpcbake lab up",
+            )
+            if self._log_path is not None:
+                self._log_path.write_text(outcome.stderr + outcome.stdout, encoding="utf-8")
+            if not outcome.ok:
+                _raise_build_failure(outcome)
+            return _read_metadata(metadata, targets)
+
+    def argv(self, plan: str, metadata: str, targets: Sequence[str]) -> list[str]:
+        """The command, as `--dry-run` shows it."""
+        return [
+            *("docker", "buildx", "bake", "--progress=plain", "-f", plan, "--metadata-file", metadata),
+            *(("--builder", self._builder) if self._builder else ()),
+            *(word for grant in self._allow for word in ("--allow", grant)),
+            *targets,
+        ]
+
+
+def _read_metadata(path: Path, targets: Sequence[str]) -> dict[str, dict[str, object]]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BuildError(
+            f"buildx ended well but left no readable metadata file: {error}", kind="image.metadata"
+        ) from error
+    missing = [name for name in targets if not isinstance(document.get(name), dict)]
+    if missing:
+        raise BuildError(
+            f"buildx ended well but says nothing of {', '.join(missing)}",
+            remedy="run the same command again; if it stays, build that target alone",
+            kind="image.metadata",
+        )
+    return {name: document[name] for name in targets}
+
+
+def _raise_build_failure(outcome: Outcome) -> NoReturn:
+    output = "\n".join(outcome.stderr.strip().splitlines()[-30:])
+    for pattern, failure, kind, meaning, remedy in _CAUSES:
+        if re.search(pattern, outcome.stderr):
+            raise failure(meaning, remedy=remedy, kind=kind, evidence={"output": output})
+    raise BuildError(
+        f"docker buildx bake ended with {outcome.exit_code}",
+        remedy="its last lines are above",
+        evidence={"output": output},
+    )

@@ -1,0 +1,99 @@
+"""Builds the plan's targets and returns only digests that a registry confirmed, blob by blob."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Protocol
+
+from hpcbake.build.document import SITE_PLATFORM, Shipment, build_document
+from hpcbake.errors import BuildError, RegistryError
+from hpcbake.image.manifest import Manifest, parse_layers, select_platform
+from hpcbake.model.artefacts import BuiltImage
+from hpcbake.model.plan import Plan, Target
+from hpcbake.model.ports import Builder
+from hpcbake.model.reference import Digest, ImageReference, parse_image_reference
+
+
+class ConfirmingRegistry(Protocol):
+    """What the build asks of a registry after a push."""
+
+    def fetch_manifest(self, ref: ImageReference) -> Manifest: ...
+
+    def head_blob(self, ref: ImageReference, digest: Digest) -> int | None: ...
+
+
+def build(
+    plan: Plan, shipments: Sequence[Shipment], *, builder: Builder, registry: ConfirmingRegistry
+) -> list[BuiltImage]:
+    """Build and push every shipment in one call of BuildKit, then read each back.
+
+    A registry that acknowledged a push and does not serve it gets a second push; if the blobs are still missing this
+    raises RegistryError. Also raises what the builder raises.
+    """
+    document = json.dumps(build_document(plan, shipments), indent=2)
+    names = [shipment.name for shipment in shipments]
+    metadata = builder.bake(document, names)
+    images: list[BuiltImage] = []
+    for shipment in shipments:
+        digest = _pushed_digest(shipment, metadata[shipment.name])
+        try:
+            images.append(confirm(shipment, digest, registry=registry))
+        except RegistryError as error:
+            if error.kind not in ("registry.not-found", "registry.lost-blob"):
+                raise
+            again = builder.bake(document, [shipment.name])
+            images.append(confirm(shipment, _pushed_digest(shipment, again[shipment.name]), registry=registry))
+    return images
+
+
+def _pushed_digest(shipment: Shipment, metadata: dict[str, object]) -> Digest:
+    text = metadata.get("containerimage.digest")
+    if not isinstance(text, str):
+        raise BuildError(
+            f"target {shipment.name!r}: BuildKit gave no digest",
+            remedy="this builder cannot push by digest; use BuildKit 0.12 or newer, or Docker with the containerd store",
+            kind="image.metadata",
+        )
+    return Digest(text)
+
+
+def confirm(shipment: Shipment, digest: Digest, *, registry: ConfirmingRegistry) -> BuiltImage:
+    """Ask the registry for the manifest and for every blob it names. Raises RegistryError if any is missing."""
+    pushed = shipment.tags[0].with_digest(digest)
+    manifest = registry.fetch_manifest(pushed)
+    if manifest.is_index:
+        entry = select_platform(manifest, SITE_PLATFORM)
+        if entry is None:
+            raise BuildError(
+                f"target {shipment.name!r}: {pushed} holds no {SITE_PLATFORM} image", kind="image.platform"
+            )
+        manifest = registry.fetch_manifest(pushed.with_digest(entry.digest))
+    reference = pushed.with_digest(manifest.digest)
+    config, layers = parse_layers(manifest)
+    for blob in (config, *layers):
+        if registry.head_blob(reference, blob.digest) is None:
+            raise RegistryError(
+                f"{reference.registry} acknowledged {digest} but does not serve its blob {blob.digest}",
+                remedy="push again; if it stays, the registry collected garbage while it ran: restart it",
+                kind="registry.lost-blob",
+            )
+    return BuiltImage(
+        name=shipment.name,
+        version=shipment.version,
+        reference=reference,
+        digest=manifest.digest,
+        size_bytes=sum(layer.size for layer in layers),
+        release_tags=shipment.tags,
+        blobs=1 + len(layers),
+    )
+
+
+def image_from_reference(text: str, *, name: str, registry: ConfirmingRegistry) -> BuiltImage:
+    """An image that somebody else built, by reference, for the verbs that take one."""
+    reference = parse_image_reference(text)
+    if reference.digest is None and reference.tag is None:
+        reference = reference.with_tag("latest")
+    digest = reference.digest or registry.fetch_manifest(reference).digest
+    shipment_tags = (reference.with_tag(reference.tag or digest.short),)
+    return confirm(Shipment(Target(name, {}), shipment_tags), digest, registry=registry)

@@ -1,0 +1,111 @@
+"""The report for people: one table of images and sites, then what went wrong and what to do."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from hpcbake.report.records import ImageRecord, Outcome, ShipReport, SiteRecord
+
+_STYLE = {
+    Outcome.OK: "bold green",
+    Outcome.UNCHANGED: "green",
+    Outcome.FAILED: "bold red",
+    Outcome.INCONCLUSIVE: "bold yellow",
+    Outcome.BLOCKED: "yellow",
+    Outcome.SKIPPED: "dim",
+}
+
+
+def render_terminal(report: ShipReport) -> RenderableType:
+    """A rich renderable; plain text when the console has no colours."""
+    parts: list[RenderableType] = []
+    if any(site.images for site in report.sites):
+        parts.append(_table(report))
+    parts += _failures(report)
+    parts.append(_closing(report))
+    return Group(*parts)
+
+
+def _table(report: ShipReport) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    for heading in ("image", "site", "outcome", "digest", "check", "SIF", "smoke job", "node"):
+        table.add_column(heading, no_wrap=heading not in ("outcome",), overflow="fold")
+    for site in report.sites:
+        for image in site.images:
+            table.add_row(*_row(site, image))
+    return table
+
+
+def _row(site: SiteRecord, image: ImageRecord) -> list[RenderableType]:
+    check, deliver, smoke = image.stage("check"), image.stage("deliver"), image.stage("smoke")
+    jobs = smoke.evidence.get("jobs") if smoke else None
+    job_list = jobs if isinstance(jobs, list) else []
+    return [
+        Text(image.target),
+        Text(site.name),
+        Text(_outcome_text(image), style=_STYLE[image.outcome]),
+        Text(image.wanted.removeprefix("sha256:")[:12] or "-"),
+        Text(str(check.evidence.get("verdict", "-")) if check else "-"),
+        Text(_size(deliver.evidence.get("size_bytes")) if deliver else "-"),
+        Text(", ".join(dict.fromkeys(str(job["id"]) for job in job_list if job.get("id"))) or "-"),
+        Text(", ".join(dict.fromkeys(str(job["node"]) for job in job_list if job.get("node"))) or "-"),
+    ]
+
+
+def _outcome_text(image: ImageRecord) -> str:
+    if image.outcome is Outcome.OK:
+        return "promoted" if image.stage("promote") else "done"
+    if image.error is not None:
+        return f"{image.outcome.value} at {image.error.stage}"
+    return image.outcome.value
+
+
+def _size(value: object) -> str:
+    if not isinstance(value, int):
+        return "-"
+    size = float(value)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError("the last unit takes any size")
+
+
+def _failures(report: ShipReport) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    errors = [(None, None, report.error)] if report.error else []
+    located = [(site.name, image.target, image.error) for site in report.sites for image in site.images if image.error]
+    for site_name, target, error in [*errors, *located]:
+        assert error is not None
+        where = " · ".join(part for part in (site_name, target, error.stage) if part)
+        text = Text("\n")
+        text.append(where, style="bold red")
+        text.append(f"\n  {error.message}")
+        output = error.evidence.get("output")
+        if output:
+            text.append("".join(f"\n  | {line}" for line in str(output).splitlines()), style="dim")
+        if error.remedy:
+            text.append("\n  help: ", style="bold")
+            text.append(error.remedy)
+        parts.append(text)
+    return parts
+
+
+def _closing(report: ShipReport) -> Text:
+    counts = {name: count for name, count in report.summary().items() if count}
+    code = report.code
+    said = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing done"
+    noun = "site" if sum(counts.values()) == 1 else "sites"
+    text = Text(
+        f"\n{noun}: {said} · {report.run.duration_s:.1f} s · run {report.run.id} · exit {int(code)} {code.name}"
+    )
+    if report.run.interrupted_by:
+        text.append(f"\ninterrupted by {report.run.interrupted_by}; run the same command again to resume", style="bold")
+    return text
+
+
+def print_report(report: ShipReport, console: Console) -> None:
+    """Print the report on this console."""
+    console.print(render_terminal(report), soft_wrap=True)
