@@ -16,6 +16,9 @@ HCL = "hcl"
 JSON = "json"
 COMPOSE = "compose"
 
+#: What Go's unicode.IsSpace takes for white space (Python's str.strip() would also take \x1c to \x1f).
+SPACES = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -100,7 +103,7 @@ def split_graphemes(text: str) -> list[str]:
     """`text` cut into extended grapheme clusters."""
     if text.isascii() and "\r\n" not in text:
         return list(text)
-    import regex  # only texts beyond ASCII need it, and it takes 20 ms to load
+    import regex  # type: ignore[import-untyped]  # only texts beyond ASCII need it, and it takes 20 ms to load
 
     return list(regex.findall(r"\X", text))
 
