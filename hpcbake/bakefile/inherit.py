@@ -1,0 +1,123 @@
+"""`inherits`: a target on top of its parents, each of them resolved first.
+
+A parent's `--set` overrides apply to the parent, so children inherit them unless they set the same thing. buildx
+passes over a circle in silence (the target that is being resolved contributes nothing to itself); so do we, with a
+warning. The walk is iterative: a chain of a hundred thousand parents is data, not a reason to fall over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from hpcbake.bakefile import resolution_codes as codes
+from hpcbake.bakefile.attributes import Attributes
+from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
+from hpcbake.bakefile.merge import merge, normalise
+from hpcbake.bakefile.model import BakeModel, MergedTarget
+from hpcbake.bakefile.suggestion import did_you_mean
+
+#: Applies the overrides of one target to its attributes.
+Override = Callable[[str, Attributes], Attributes]
+
+
+@dataclass
+class Inheritance:
+    """Resolves targets of one model, remembering what it has resolved; `warnings` grows with every circle it meets."""
+
+    model: BakeModel
+    override: Override
+    warnings: list[Diagnostic] = field(default_factory=list)
+    _resolved: dict[str, Attributes] = field(default_factory=dict)
+
+    def resolve(self, name: str) -> Attributes:
+        """The attributes of target `name` with everything inherited and overridden, and the final defaults.
+
+        Raises BakeFileError when the target or a parent of it does not exist.
+        """
+        attributes = dict(self._with_parents(name))
+        attributes.pop("inherits", None)
+        attributes.setdefault("context", ".")
+        if not attributes.get("dockerfile"):
+            attributes["dockerfile"] = "Dockerfile"
+        return attributes
+
+    def _with_parents(self, start: str) -> Attributes:
+        known = self._resolved.get(start)
+        if known is not None:
+            return known
+        walk: dict[str, Attributes | None] = {}  # None: being resolved
+        circular: set[str] = set()  # what must not be remembered, because it depends on where the walk began
+        stack: list[tuple[str, Iterator[str]]] = []
+        self._enter(start, walk, stack)
+        while stack:
+            name, parents = stack[-1]
+            parent = next(parents, None)
+            if parent is None:
+                stack.pop()
+                walk[name] = self._finish(name, walk, circular)
+            elif parent in self._resolved:
+                walk[parent] = self._resolved[parent]
+            elif parent not in walk:
+                self._require(parent, self.model.targets[name])
+                self._enter(parent, walk, stack)
+            elif walk[parent] is None:
+                self._warn_of_circle(name, parent)
+                circular.add(name)
+        result = walk[start]
+        assert result is not None
+        return result
+
+    def _enter(self, name: str, walk: dict[str, Attributes | None], stack: list[tuple[str, Iterator[str]]]) -> None:
+        walk[name] = None
+        stack.append((name, iter(parents_of(self.model.targets[name]))))
+
+    def _finish(self, name: str, walk: Mapping[str, Attributes | None], circular: set[str]) -> Attributes:
+        attributes: Attributes = {}
+        target = self.model.targets[name]
+        for parent in parents_of(target):
+            if parent in circular:
+                circular.add(name)
+            inherited = walk.get(parent)
+            if inherited is not None:
+                attributes = merge(attributes, inherited)
+        attributes = merge(attributes, target.attributes)
+        attributes.pop("inherits", None)
+        attributes = normalise(self.override(name, attributes))
+        if name not in circular:
+            self._resolved[name] = attributes
+        return attributes
+
+    def _require(self, parent: str, child: MergedTarget) -> None:
+        if parent in self.model.targets:
+            return
+        if parent in self.model.groups:
+            help_line = f"{parent} is a group; inherits takes targets only"
+        else:
+            help_line = did_you_mean(parent, self.model.targets, what="target")
+        raise BakeFileError(
+            Diagnostic(
+                codes.UNKNOWN_PARENT,
+                f"target {child.name} inherits {parent}, which is not a target",
+                child.span_of("inherits"),
+                help_line,
+                detail=f"failed to find target {parent}",
+            )
+        )
+
+    def _warn_of_circle(self, child: str, parent: str) -> None:
+        target = self.model.targets[child]
+        warning = Diagnostic(
+            codes.CIRCULAR_INHERITS,
+            f"target {child} inherits {parent}, which inherits {child} again",
+            target.span_of("inherits"),
+            "buildx ignores the second turn in silence; remove one of the two",
+        )
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+
+def parents_of(target: MergedTarget) -> list[str]:
+    """The names in a target's `inherits`, in order."""
+    return cast(list[str], target.attributes.get("inherits") or [])
