@@ -52,7 +52,7 @@ def _pushed_digest(shipment: Shipment, metadata: dict[str, object]) -> Digest:
     if not isinstance(text, str):
         raise BuildError(
             f"target {shipment.name!r}: BuildKit gave no digest",
-            remedy="this builder cannot push by digest; use BuildKit 0.12 or newer, or Docker with the containerd store",
+            remedy="this builder cannot push by digest: use BuildKit 0.12 or newer, or the containerd image store",
             kind="image.metadata",
         )
     return Digest(text)

@@ -190,7 +190,8 @@ class ShipReport:
             return self.interrupted_code
         if self.error is not None:
             return self.error.code
-        return overall_exit_code([image.code for site in self.sites for image in site.images])
+        broken_targets = [target.error.code for target in self.targets if target.error is not None]
+        return overall_exit_code([*(image.code for site in self.sites for image in site.images), *broken_targets])
 
     def summary(self) -> dict[str, int]:
         """Sites by outcome."""

@@ -59,7 +59,7 @@ def _outcome_text(image: ImageRecord) -> str:
         return "promoted" if image.stage("promote") else "done"
     if image.error is not None:
         return f"{image.outcome.value} at {image.error.stage}"
-    return image.outcome.value
+    return str(image.outcome.value)
 
 
 def _size(value: object) -> str:

@@ -1,0 +1,99 @@
+"""What a step leaves in the report as evidence, and the error that a bad smoke result is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hpcbake.deliver.survey import Found
+from hpcbake.errors import HpcbakeError, IntegrityError, SmokeFailedError, SmokeUnknownError
+from hpcbake.model.artefacts import Deployment, SmokeResult, SmokeStatus
+from hpcbake.model.verdict import Finding
+from hpcbake.report.records import Release
+
+
+def release_before(found: Found) -> Release | None:
+    if not found.current_digest:
+        return None
+    return Release(found.current_digest, found.current_sha256, found.current)
+
+
+def remembered(site: str, image: str, entry: Mapping[str, object]) -> SmokeResult:
+    """A smoke result that an earlier run left in the provenance."""
+    figures = entry.get("figures")
+    return SmokeResult(
+        site=site,
+        image=image,
+        test=str(entry.get("test", "")),
+        key=str(entry.get("key", "")),
+        status=SmokeStatus.PASSED,
+        job_id=str(entry.get("job_id", "")),
+        node=str(entry.get("node", "")),
+        figures=figures if isinstance(figures, dict) else {},
+        changed=False,
+    )
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    lines: list[str] = []
+    for finding in findings:
+        lines.append(f"[{finding.rule}] {finding.message}")
+        lines += [f"    came with: {finding.origin}"] if finding.origin else []
+        lines += (
+            [f"    files: {', '.join(finding.paths[:5])}{' …' if len(finding.paths) > 5 else ''}"]
+            if finding.paths
+            else []
+        )
+    return lines
+
+
+def deliver_evidence(deployment: Deployment) -> dict[str, object]:
+    return {
+        "path": deployment.path,
+        "sif_sha256": deployment.sif_sha256,
+        "size_bytes": deployment.size_bytes,
+        "runtime": deployment.runtime,
+    }
+
+
+def smoke_evidence(results: Sequence[SmokeResult]) -> dict[str, object]:
+    return {
+        "jobs": [
+            {
+                "test": result.test,
+                "id": result.job_id,
+                "status": result.status.value,
+                "state": result.state,
+                "exit": result.exit_code,
+                "node": result.node,
+                "duration_s": result.duration_s,
+                "reason": result.reason,
+                "figures": dict(result.figures),
+                "log": result.log_path,
+                "tail": list(result.log_tail),
+            }
+            for result in results
+        ]
+    }
+
+
+def smoke_error(result: SmokeResult, site: str) -> HpcbakeError:
+    where = f"job {result.job_id}" + (f" on {result.node}" if result.node else "")
+    evidence: dict[str, object] = {"output": "\n".join(result.log_tail), "log": result.log_path}
+    if result.reason == "sif changed":
+        return IntegrityError(
+            f"{site}: the SIF that {where} saw is not the one that was verified",
+            remedy="run the same command again: it is pulled anew",
+            kind="image.integrity",
+            evidence=evidence,
+        )
+    if result.status is SmokeStatus.FAILED:
+        return SmokeFailedError(
+            f"{site}: smoke test {result.test} failed ({where}): {result.reason}",
+            remedy=f"its log is {result.log_path}/out and err; mend the image, or try once more with --retry-failed",
+            evidence=evidence,
+        )
+    return SmokeUnknownError(
+        f"{site}: nobody knows how smoke test {result.test} ended ({where}): {result.reason}",
+        remedy="nothing was promoted; run the same command again",
+        evidence=evidence,
+    )

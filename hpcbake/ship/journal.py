@@ -1,0 +1,124 @@
+"""The journal of one run: what it set out to do and what it finished, on disk before and after each act.
+
+A line is JSON and holds the hash of the line before it. What really is on a site is read from the site; the journal
+only tells the next run that this one died, and where.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpcbake.errors import CantWriteError
+
+_FIRST = "0" * 64
+
+
+class Journal:
+    """Appends entries; every `note` is on disk when it returns. Safe to use from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._previous = _FIRST
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def note(self, act: str, **facts: object) -> None:
+        """Append one entry. Raises CantWriteError."""
+        with self._lock:
+            line = json.dumps({"prev": self._previous, "act": act, **facts}, ensure_ascii=True).encode() + b"\n"
+            try:
+                self._file.write(line)
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise self._cannot_write(error) from error
+            self._previous = hashlib.sha256(line).hexdigest()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _cannot_write(self, error: OSError) -> CantWriteError:
+        return CantWriteError(
+            f"{self.path}: the run's journal cannot be written: {error.strerror}",
+            remedy="make room, or point HPCBAKE_STATE at a folder that can be written",
+        )
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """What a journal tells of a run: its last step, and whether it came to an end."""
+
+    id: str
+    project: str
+    pid: int
+    boot_id: str
+    last_stage: str
+    last_site: str
+    is_ended: bool
+    is_intact: bool
+
+
+def read_entries(path: Path) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Entries in order, each with whether its chain hash fits. A torn last line (a power cut) ends the reading."""
+    previous = _FIRST
+    for line in path.read_bytes().splitlines(keepends=True):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return
+        if not isinstance(entry, dict) or not line.endswith(b"\n"):
+            return
+        yield entry, entry.get("prev") == previous
+        previous = hashlib.sha256(line).hexdigest()
+
+
+def read_past_run(path: Path) -> PastRun | None:
+    """The run that this journal tells of, or None when it holds nothing readable."""
+    first: dict[str, Any] = {}
+    last: dict[str, Any] = {}
+    ended, intact = False, True
+    try:
+        for entry, fits in read_entries(path):
+            first = first or entry
+            intact = intact and fits
+            ended = ended or entry.get("act") == "end"
+            if "stage" in entry:
+                last = entry
+    except OSError:
+        return None
+    if first.get("act") != "begin":
+        return None
+    return PastRun(
+        id=str(first.get("run", "")),
+        project=str(first.get("project", "")),
+        pid=int(first.get("pid", 0)),
+        boot_id=str(first.get("boot_id", "")),
+        last_stage=str(last.get("stage", "start")),
+        last_site=str(last.get("site", "")),
+        is_ended=ended,
+        is_intact=intact,
+    )
+
+
+def find_dead_run(runs: Path, project: str, *, boot_id: str) -> PastRun | None:
+    """The latest run of this project, if it died without coming to an end."""
+    try:
+        folders = sorted((folder for folder in runs.iterdir() if folder.is_dir()), reverse=True)
+    except OSError:
+        return None
+    for folder in folders[:50]:
+        past = read_past_run(folder / "journal.jsonl")
+        if past is not None and past.project == project:
+            alive = past.boot_id == boot_id and Path(f"/proc/{past.pid}").exists()
+            return None if past.is_ended or alive else past
+    return None

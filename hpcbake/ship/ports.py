@@ -1,0 +1,51 @@
+"""What a run needs of the outside world, and what it tells while it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from hpcbake.build.build import ConfirmingRegistry
+from hpcbake.image.manifest import Manifest
+from hpcbake.model.artefacts import BuiltImage
+from hpcbake.model.ports import Builder, Clock, Node, RuntimeCommands
+from hpcbake.model.reference import Digest, ImageReference
+from hpcbake.model.site import Site
+from hpcbake.model.verdict import CompatReport
+
+
+class TaggingRegistry(ConfirmingRegistry, Protocol):
+    """A registry that can also move a tag."""
+
+    def head_manifest(self, ref: ImageReference) -> Digest | None: ...
+
+    def put_manifest(self, ref: ImageReference, content: bytes, media_type: str) -> Digest: ...
+
+
+class SiteNode(Node, Protocol):
+    """A node that knows the host key it was reached under (`SHA256:…`, empty where there is none)."""
+
+    host_key: str
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything outside the process. `check` judges one image for one site; `login_for` finds a registry's login."""
+
+    builder: Builder
+    registry: TaggingRegistry
+    commands: RuntimeCommands
+    connect: Callable[[Site], SiteNode]
+    check: Callable[[BuiltImage, Site], CompatReport]
+    login_for: Callable[[str], tuple[str, str] | None]
+    clock: Clock
+
+
+class Listener(Protocol):
+    """Hears what happens, from any thread. `site` and `image` are empty where they do not apply."""
+
+    def step(self, stage: str, text: str, *, site: str = "", image: str = "") -> None: ...
+
+
+__all__ = ["Listener", "Manifest", "SiteNode", "TaggingRegistry", "World"]

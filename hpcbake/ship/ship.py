@@ -1,0 +1,177 @@
+"""The whole chain: build once, then every site on its own thread, then the registry's tags, then the report."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hpcbake.build.build import build
+from hpcbake.build.document import SITE_PLATFORM, Shipment
+from hpcbake.errors import BugError, HpcbakeError, InterruptedByUserError
+from hpcbake.model.artefacts import BuiltImage
+from hpcbake.model.plan import Plan
+from hpcbake.model.site import Site
+from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, SiteRecord, TargetRecord, error_record
+from hpcbake.ship.journal import Journal
+from hpcbake.ship.ports import Listener, World
+from hpcbake.ship.site_run import ShipSettings, SiteRun
+
+#: Sites worked on at the same time.
+DEFAULT_PARALLEL_SITES = 16
+
+
+@dataclass(frozen=True)
+class ShipResult:
+    """What a run did: targets and sites, and the failure or signal that stopped it before its end."""
+
+    targets: tuple[TargetRecord, ...]
+    sites: tuple[SiteRecord, ...]
+    error: ErrorRecord | None = None
+    interrupted: InterruptedByUserError | None = None
+
+
+def ship(
+    plan: Plan,
+    shipments: Sequence[Shipment],
+    sites: Sequence[Site],
+    settings: ShipSettings,
+    *,
+    world: World,
+    journal: Journal,
+    listener: Listener,
+    parallel_sites: int = DEFAULT_PARALLEL_SITES,
+    images: Sequence[BuiltImage] | None = None,
+) -> ShipResult:
+    """Bring every shipment to every site; `images` that are built already take the place of the build.
+
+    Never raises HpcbakeError: failures are in the result, per image and site. A signal (InterruptedByUserError) stops
+    waiting for sites and gives what is known; their remote steps are safe to run again.
+    """
+    try:
+        if images is None:
+            images = _build(plan, shipments, world, journal, listener)
+    except InterruptedByUserError as signal:
+        return ShipResult(_unbuilt(shipments, "skipped"), (), interrupted=signal)
+    except HpcbakeError as error:
+        return ShipResult(_unbuilt(shipments, "failed"), (), error=error_record("build", error))
+    targets = tuple(_target(image) for image in images)
+    runs = [SiteRun(site, images, settings, world, journal, listener) for site in sites]
+    try:
+        records = _run_sites(runs, sites, parallel_sites)
+        if settings.until == "promote":
+            targets = tuple(_move_tags(t, i, records, world, listener) for t, i in zip(targets, images, strict=True))
+    except InterruptedByUserError as signal:
+        return ShipResult(targets, tuple(run.record() for run in runs), interrupted=signal)
+    return ShipResult(targets, tuple(records))
+
+
+def _build(
+    plan: Plan, shipments: Sequence[Shipment], world: World, journal: Journal, listener: Listener
+) -> list[BuiltImage]:
+    names = ", ".join(shipment.name for shipment in shipments)
+    journal.note("do", stage="build", targets=[shipment.name for shipment in shipments])
+    listener.step("build", names)
+    began = world.clock.monotonic()
+    images = build(plan, shipments, builder=world.builder, registry=world.registry)
+    journal.note("done", stage="build", digests={image.name: str(image.digest) for image in images})
+    for image in images:
+        listener.step("build", f"{image.digest} confirmed by {image.reference.registry}", image=image.name)
+    listener.step("build", f"done ({world.clock.monotonic() - began:.1f} s)")
+    return images
+
+
+def _run_sites(runs: Sequence[SiteRun], sites: Sequence[Site], parallel: int) -> list[SiteRecord]:
+    """All sites, `parallel` at a time. Daemon threads: a signal must not wait for a site that hangs."""
+    todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[int, SiteRecord]] = queue.SimpleQueue()
+    for index in range(len(runs)):
+        todo.put(index)
+
+    def work() -> None:
+        while True:
+            try:
+                index = todo.get_nowait()
+            except queue.Empty:
+                return
+            done.put((index, _run_guarded(runs[index], sites[index])))
+
+    for number in range(min(parallel, len(runs))):
+        threading.Thread(target=work, name=f"site-{number}", daemon=True).start()
+    records: dict[int, SiteRecord] = {}
+    while len(records) < len(runs):
+        try:
+            # A bounded wait, so that signals are heard in between.
+            index, record = done.get(timeout=0.2)
+        except queue.Empty:
+            continue
+        records[index] = record
+    return [records[index] for index in range(len(runs))]
+
+
+def _run_guarded(run: SiteRun, site: Site) -> SiteRecord:
+    """One site; a bug of ours there is that site's failure and nobody else's."""
+    try:
+        return run.run()
+    except Exception as bug:  # noqa: BLE001  (the border of a site: nothing may leave it)
+        error = (
+            bug
+            if isinstance(bug, HpcbakeError)
+            else BugError(
+                f"{site.name}: hpcbake stumbled over itself: {type(bug).__name__}: {bug}",
+                remedy="this is a bug; please report it with the lines above",
+                evidence={"output": "".join(traceback.format_exception(bug))},
+            )
+        )
+        record = run.record()
+        failed = error_record("site", error)
+        return replace(record, images=tuple(_with_error(image, failed) for image in record.images))
+
+
+def _with_error(image: ImageRecord, error: ErrorRecord) -> ImageRecord:
+    return (
+        image
+        if image.error or image.outcome is Outcome.UNCHANGED
+        else replace(image, error=error, outcome=Outcome.FAILED)
+    )
+
+
+def _move_tags(
+    target: TargetRecord, image: BuiltImage, records: Sequence[SiteRecord], world: World, listener: Listener
+) -> TargetRecord:
+    """Move the release tags once every selected site has this digest promoted; tags that are right stay untouched."""
+    at_sites = [record for site in records for record in site.images if record.target == image.name]
+    if not at_sites or any(record.outcome not in (Outcome.OK, Outcome.UNCHANGED) for record in at_sites):
+        return target
+    try:
+        moved = False
+        for tag in image.release_tags:
+            if world.registry.head_manifest(tag) != image.digest:
+                manifest = world.registry.fetch_manifest(tag.with_digest(image.digest))
+                world.registry.put_manifest(tag, manifest.content, manifest.media_type)
+                listener.step("promote", f"tag {tag} moved", image=image.name)
+                moved = True
+    except HpcbakeError as error:
+        return replace(target, error=error_record("promote", error))
+    return replace(target, tags_moved=moved)
+
+
+def _target(image: BuiltImage) -> TargetRecord:
+    return TargetRecord(
+        name=image.name,
+        platform=SITE_PLATFORM,
+        build_status="ok",
+        digest=str(image.digest),
+        reference=str(image.reference),
+        tags=tuple(map(str, image.release_tags)),
+        blobs=image.blobs,
+    )
+
+
+def _unbuilt(shipments: Sequence[Shipment], status: str) -> tuple[TargetRecord, ...]:
+    return tuple(
+        TargetRecord(shipment.name, SITE_PLATFORM, status, tags=tuple(map(str, shipment.tags)))
+        for shipment in shipments
+    )

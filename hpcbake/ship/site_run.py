@@ -1,0 +1,394 @@
+"""One site's part of a run: survey, then check, deliver and submit image by image, wait for all jobs, promote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from hpcbake.deliver.deliver import DeliverRequest, deliver
+from hpcbake.deliver.promote import PromoteRequest, promote
+from hpcbake.deliver.survey import Found, Wanted, survey
+from hpcbake.errors import (
+    HpcbakeError,
+    IncompatibleError,
+    UncheckedError,
+)
+from hpcbake.model.artefacts import BuiltImage, Deployment, SmokeResult, SmokeStatus, SmokeTest
+from hpcbake.model.site import Site
+from hpcbake.model.verdict import CompatReport, Severity, Verdict
+from hpcbake.report.records import (
+    ErrorRecord,
+    ImageRecord,
+    Outcome,
+    Release,
+    SiteRecord,
+    StageRecord,
+    error_record,
+    outcome_of,
+)
+from hpcbake.ship.evidence import (
+    deliver_evidence,
+    finding_lines,
+    release_before,
+    remembered,
+    smoke_error,
+    smoke_evidence,
+)
+from hpcbake.ship.journal import Journal
+from hpcbake.ship.ports import Listener, SiteNode, World
+from hpcbake.ship.times import render_utc
+from hpcbake.smoke.smoke import SmokeRequest, Submission, render_jobs, submit, wait
+
+T = TypeVar("T")
+
+#: A clock that differs by more than this is worth a warning; nothing is ever decided by comparing two clocks.
+CLOCK_SKEW_WARN_S = 300.0
+
+#: The stages at a site, in order; a run may stop after any of them.
+SITE_STAGES = ("check", "deliver", "smoke", "promote")
+
+
+@dataclass(frozen=True)
+class ShipSettings:
+    """What the user asked of a run."""
+
+    run: str
+    created: str
+    tool_version: str
+    tests: Mapping[str, Sequence[SmokeTest]]
+    expose: Mapping[str, Sequence[str]]
+    until: str = "promote"
+    retry_failed: bool = False
+    lock_wait_s: int = 60
+    template_folders: Sequence[Path] = ()
+
+
+@dataclass
+class _Progress:
+    """One image on its way at this site."""
+
+    image: BuiltImage
+    found: Found | None = None
+    verdict: CompatReport | None = None
+    deployment: Deployment | None = None
+    smoke: list[SmokeResult] = field(default_factory=list)
+    submissions: list[Submission] = field(default_factory=list)
+    stages: list[StageRecord] = field(default_factory=list)
+    error: ErrorRecord | None = None
+    outcome: Outcome | None = None
+    after: Release | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.error is None and self.outcome is None
+
+
+class SiteRun:
+    """Brings all images of a run to one site. One thread, one connection; failures stay inside."""
+
+    def __init__(
+        self,
+        site: Site,
+        images: Sequence[BuiltImage],
+        settings: ShipSettings,
+        world: World,
+        journal: Journal,
+        listener: Listener,
+    ) -> None:
+        self._site = site
+        self._settings = settings
+        self._world = world
+        self._journal = journal
+        self._listener = listener
+        self._progress = [_Progress(image) for image in images]
+        self._notes: list[str] = []
+        self._skew: float | None = None
+        self._host_key = ""
+
+    def run(self) -> SiteRecord:
+        """All stages. Never raises HpcbakeError: what went wrong is in the record."""
+        for item in self._progress:
+            self._step(item, "check", lambda item=item: self._check(item))  # type: ignore[misc]
+        if any(item.is_open for item in self._progress) and self._wants("deliver"):
+            node = self._world.connect(self._site)
+            try:
+                self._run_on(node)
+            finally:
+                self._host_key = node.host_key
+                node.close()
+        return self.record()
+
+    def record(self) -> SiteRecord:
+        """What is known so far; also used when a signal ends the run early."""
+        return SiteRecord(
+            self._site.name,
+            tuple(self._image_record(item) for item in self._progress),
+            host_key=self._host_key,
+            clock_skew_s=self._skew,
+            notes=tuple(self._notes),
+            left_behind=tuple(
+                f"job {submission.job_id}: taken up by the next run"
+                for item in self._progress
+                for submission in item.submissions
+                if not item.smoke
+            ),
+        )
+
+    def _wants(self, stage: str) -> bool:
+        return SITE_STAGES.index(stage) <= SITE_STAGES.index(self._settings.until)
+
+    # ---- stages ----
+
+    def _run_on(self, node: SiteNode) -> None:
+        if not self._survey(node):
+            return
+        for item in self._progress:
+            if item.is_open:
+                self._settle_if_in_place(item)
+            if item.is_open:
+                self._step(item, "deliver", lambda item=item: self._deliver(item, node))  # type: ignore[misc]
+            if item.is_open and self._wants("smoke"):
+                self._step(item, "smoke", lambda item=item: self._submit(item, node), record=False)  # type: ignore[misc]
+        if self._wants("smoke"):
+            self._wait(node)
+        for item in self._progress:
+            if item.is_open and self._wants("promote"):
+                self._step(item, "promote", lambda item=item: self._promote(item, node))  # type: ignore[misc]
+            if item.is_open:
+                item.outcome = Outcome.OK if self._has_changed(item) else Outcome.UNCHANGED
+
+    @staticmethod
+    def _has_changed(item: _Progress) -> bool:
+        return any(stage.status == Outcome.OK.value for stage in item.stages if stage.name != "check")
+
+    def _check(self, item: _Progress) -> tuple[Outcome, dict[str, object]]:
+        verdict = self._world.check(item.image, self._site)
+        item.verdict = verdict
+        findings = [finding for finding in verdict.findings if finding.severity is not Severity.INFO]
+        evidence: dict[str, object] = {"verdict": verdict.verdict.value, "findings": len(findings)}
+        if verdict.verdict in (Verdict.FAIL, Verdict.UNKNOWN):
+            failed = verdict.verdict is Verdict.FAIL
+            decisive = [f for f in findings if f.severity is (Severity.ERROR if failed else Severity.UNKNOWN)]
+            failure = IncompatibleError if failed else UncheckedError
+            raise failure(
+                f"{self._site.name}: {item.image.name} does not fit: {decisive[0].message}"
+                if failed
+                else f"{self._site.name}: {item.image.name} could not be checked: {decisive[0].message}",
+                remedy=decisive[0].remedy,
+                evidence={**evidence, "output": "\n".join(finding_lines(decisive))},
+            )
+        self._notes += [f"{item.image.name}: {finding.message}" for finding in findings]
+        return Outcome.OK, evidence
+
+    def _survey(self, node: SiteNode) -> bool:
+        """One round trip that shows what is there; False when the site cannot be reached."""
+        wanted = [Wanted(item.image.name, item.image.digest, item.image.version) for item in self._progress]
+        self._journal.note("do", stage="survey", site=self._site.name)
+        started, began = self._world.clock.now(), self._world.clock.monotonic()
+        try:
+            seen = survey(wanted, self._site, node=node)
+        except HpcbakeError as error:
+            record = StageRecord(
+                "survey",
+                outcome_of(error).value,
+                render_utc(started),
+                self._world.clock.monotonic() - began,
+                error=error_record("connect", error),
+            )
+            for item in self._progress:
+                if item.is_open:
+                    item.stages.append(record)
+                    item.error = record.error
+                    item.outcome = outcome_of(error)
+            self._listener.step("connect", error.message, site=self._site.name)
+            return False
+        self._skew = round(seen.clock_s - self._world.clock.now(), 1)
+        if abs(self._skew) > CLOCK_SKEW_WARN_S:
+            self._notes.append(f"the site's clock differs by {self._skew:.0f} s")
+        for item, found in zip(self._progress, seen.found, strict=True):
+            item.found = found
+            item.after = release_before(found)
+        return True
+
+    def _settle_if_in_place(self, item: _Progress) -> None:
+        """An image whose SIF, smoke tests and links are all as wanted needs nothing more: it is unchanged."""
+        found = item.found
+        assert found is not None
+        if found.sif != "present" or not found.provenance:
+            return
+        deployment = Deployment(
+            site=self._site.name,
+            image=item.image,
+            path=f"{self._site.store.root}/sif/{item.image.name}/{item.image.digest.hex}.sif",
+            sif_sha256=str(found.provenance.get("sif_sha256", "")),
+            size_bytes=int(found.provenance.get("size_bytes", 0)),
+            changed=False,
+        )
+        passed = found.passed_tests()
+        jobs = render_jobs(self._smoke_request(item, deployment), self._site, self._world.commands)
+        if not found.is_current or not all(job.key in passed for job in jobs):
+            return
+        item.deployment = deployment
+        item.smoke = [remembered(self._site.name, item.image.name, passed[job.key]) for job in jobs]
+        now = render_utc(self._world.clock.now())
+        item.stages += [
+            StageRecord("deliver", Outcome.UNCHANGED.value, now, 0.0, deliver_evidence(deployment)),
+            StageRecord("smoke", Outcome.UNCHANGED.value, now, 0.0, smoke_evidence(item.smoke)),
+            StageRecord("promote", Outcome.UNCHANGED.value, now, 0.0, {"current": found.current}),
+        ]
+        item.outcome = Outcome.UNCHANGED
+        self._listener.step("promote", "in place, unchanged", site=self._site.name, image=item.image.name)
+
+    def _deliver(self, item: _Progress, node: SiteNode) -> tuple[Outcome, dict[str, object]]:
+        settings = self._settings
+        item.deployment = deliver(
+            DeliverRequest(
+                image=item.image,
+                run=settings.run,
+                created=settings.created,
+                tool_version=settings.tool_version,
+                check=item.verdict,
+                credentials=self._world.login_for(item.image.reference.registry),
+                lock_wait_s=settings.lock_wait_s,
+            ),
+            self._site,
+            node=node,
+            commands=self._world.commands,
+        )
+        self._notes += [f"{item.image.name}: {note}" for note in item.deployment.notes]
+        return (Outcome.OK if item.deployment.changed else Outcome.UNCHANGED), deliver_evidence(item.deployment)
+
+    def _smoke_request(self, item: _Progress, deployment: Deployment) -> SmokeRequest:
+        return SmokeRequest(
+            deployment=deployment,
+            tests=self._settings.tests[item.image.name],
+            run=self._settings.run,
+            retry_failed=self._settings.retry_failed,
+            template_folders=self._settings.template_folders,
+            lock_wait_s=self._settings.lock_wait_s,
+        )
+
+    def _submit(self, item: _Progress, node: SiteNode) -> tuple[Outcome, dict[str, object]]:
+        assert item.deployment is not None
+        request = self._smoke_request(item, item.deployment)
+        item.submissions = submit(request, self._site, node=node, commands=self._world.commands)
+        jobs = ", ".join(submission.job_id for submission in item.submissions if submission.job_id)
+        self._listener.step("smoke", f"job {jobs} submitted", site=self._site.name, image=item.image.name)
+        return Outcome.OK, {}
+
+    def _wait(self, node: SiteNode) -> None:
+        """Wait for the jobs of all images together: one question to Slurm at a time."""
+        waiting = [item for item in self._progress if item.is_open]
+        submissions = [submission for item in waiting for submission in item.submissions]
+        if not submissions:
+            return
+        started, began = self._world.clock.now(), self._world.clock.monotonic()
+        try:
+            results = wait(
+                submissions,
+                self._site,
+                node=node,
+                clock=self._world.clock,
+                on_progress=lambda submission, text: self._listener.step(
+                    "smoke", text, site=self._site.name, image=submission.deployment.image.name
+                ),
+            )
+        except HpcbakeError as error:
+            for item in waiting:
+                self._fail(item, "smoke", error, render_utc(started), self._world.clock.monotonic() - began)
+            return
+        duration = self._world.clock.monotonic() - began
+        for item in waiting:
+            item.smoke = [result for result in results if result.image == item.image.name]
+            self._judge_smoke(item, render_utc(started), duration)
+
+    def _judge_smoke(self, item: _Progress, started: str, duration: float) -> None:
+        bad = next((r for r in item.smoke if r.status in (SmokeStatus.FAILED, SmokeStatus.UNKNOWN)), None)
+        self._journal.note("done", stage="smoke", site=self._site.name, image=item.image.name, failed=bool(bad))
+        if bad is None:
+            status = Outcome.OK if any(result.changed for result in item.smoke) else Outcome.UNCHANGED
+            item.stages.append(StageRecord("smoke", status.value, started, duration, smoke_evidence(item.smoke)))
+            said = ", ".join(f"{result.test} passed on {result.node}" for result in item.smoke)
+            self._listener.step("smoke", said, site=self._site.name, image=item.image.name)
+            return
+        self._fail(item, "smoke", smoke_error(bad, self._site.name), started, duration, smoke_evidence(item.smoke))
+
+    def _promote(self, item: _Progress, node: SiteNode) -> tuple[Outcome, dict[str, object]]:
+        assert item.deployment is not None
+        assert item.found is not None
+        settings = self._settings
+        done = promote(
+            PromoteRequest(
+                deployment=item.deployment,
+                smoke=item.smoke,
+                expected_current=item.found.current,
+                run=settings.run,
+                created=settings.created,
+                tool_version=settings.tool_version,
+                check=item.verdict,
+                expose=settings.expose.get(item.image.name, ()),
+                lock_wait_s=settings.lock_wait_s,
+            ),
+            self._site,
+            node=node,
+            commands=self._world.commands,
+        )
+        after = replace(item.found, current=done.after)
+        item.after = Release(after.current_digest, item.deployment.sif_sha256, item.deployment.path)
+        return (Outcome.OK if done.changed else Outcome.UNCHANGED), {"current": done.after, "was": done.before}
+
+    # ---- book-keeping ----
+
+    def _step(
+        self, item: _Progress, stage: str, act: Callable[[], tuple[Outcome, dict[str, object]]], *, record: bool = True
+    ) -> None:
+        """Run one step: journal before and after, its time and outcome recorded, its failure kept with the image."""
+        name = item.image.name
+        self._journal.note("do", stage=stage, site=self._site.name, image=name, digest=str(item.image.digest))
+        self._listener.step(stage, "…", site=self._site.name, image=name)
+        started, began = self._world.clock.now(), self._world.clock.monotonic()
+        try:
+            outcome, evidence = act()
+        except HpcbakeError as error:
+            self._fail(item, stage, error, render_utc(started), self._world.clock.monotonic() - began)
+            return
+        duration = self._world.clock.monotonic() - began
+        if record:
+            item.stages.append(StageRecord(stage, outcome.value, render_utc(started), duration, evidence))
+        self._journal.note("done", stage=stage, site=self._site.name, image=name, outcome=outcome.value)
+        if record:
+            self._listener.step(stage, f"{outcome.value} ({duration:.1f} s)", site=self._site.name, image=name)
+
+    def _fail(
+        self,
+        item: _Progress,
+        stage: str,
+        error: HpcbakeError,
+        started: str,
+        duration: float,
+        evidence: Mapping[str, object] | None = None,
+    ) -> None:
+        item.error = error_record(stage, error)
+        item.outcome = outcome_of(error)
+        item.stages.append(
+            StageRecord(stage, item.outcome.value, started, duration, evidence or dict(error.evidence), item.error)
+        )
+        self._journal.note("failed", stage=stage, site=self._site.name, image=item.image.name, kind=error.kind)
+        self._listener.step(
+            stage, f"{item.outcome.value}: {error.message}", site=self._site.name, image=item.image.name
+        )
+
+    def _image_record(self, item: _Progress) -> ImageRecord:
+        before = release_before(item.found) if item.found else None
+        return ImageRecord(
+            target=item.image.name,
+            wanted=str(item.image.digest),
+            outcome=item.outcome or (Outcome.OK if item.stages and not item.error else Outcome.SKIPPED),
+            stages=tuple(item.stages),
+            before=before,
+            after=item.after,
+            changed=before != item.after,
+            error=item.error,
+        )
