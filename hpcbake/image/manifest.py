@@ -29,6 +29,8 @@ class Manifest:
     content: bytes
     media_type: str
     digest: Digest
+    #: Made up by a source whose format has none (`docker save` of old): its digest names nothing anywhere.
+    synthetic: bool = False
 
     @property
     def is_index(self) -> bool:

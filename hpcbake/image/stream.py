@@ -1,0 +1,246 @@
+"""A stream of bytes that passes once: exact reads, skips, and pieces without copying; and what unpacks it."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import zstandard
+
+from hpcbake.errors import IntegrityError
+
+_gzip: Any
+try:
+    from isal import isal_zlib as _gzip
+except ImportError:  # no wheel for this machine: the same interface, half the speed
+    _gzip = zlib
+
+_DAMAGE: tuple[type[Exception], ...] = (
+    zlib.error,
+    _gzip.error,
+    zstandard.ZstdError,
+    lzma.LZMAError,
+    OSError,
+    ValueError,
+    EOFError,
+)
+
+#: Unpacked bytes handed on at a time: bounds memory also for input that expands a thousandfold.
+PIECE_BYTES = 1024 * 1024
+_GZIP_WITH_HEADER = 31
+
+
+class EndOfStreamError(Exception):
+    """The stream ended before what was announced."""
+
+
+class ByteStream:
+    """Reads exact amounts from an iterator of chunks. Chunks are handed on by reference where possible."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._chunk = b""
+        self._view = memoryview(b"")
+        self._at = 0
+        #: Bytes consumed so far.
+        self.position = 0
+
+    def take(self, length: int) -> bytes:
+        """Exactly `length` bytes. Raises EndOfStreamError when there are fewer."""
+        end = self._at + length
+        if end <= len(self._chunk):
+            content = self._chunk[self._at : end]
+            self._at = end
+            self.position += length
+            return content
+        return b"".join(bytes(piece) for piece in self.pieces(length))
+
+    def pieces(self, length: int) -> Iterator[memoryview]:
+        """`length` bytes as views. Raises EndOfStreamError when there are fewer. Must be used up."""
+        while length:
+            available = len(self._chunk) - self._at
+            if not available:
+                self._next()
+                continue
+            count = min(available, length)
+            piece = self._view[self._at : self._at + count]
+            self._at += count
+            self.position += count
+            length -= count
+            yield piece
+
+    def skip(self, length: int) -> None:
+        """Pass over `length` bytes."""
+        while length:
+            available = len(self._chunk) - self._at
+            if not available:
+                self._next()
+                continue
+            count = min(available, length)
+            self._at += count
+            self.position += count
+            length -= count
+
+    def drain(self) -> None:
+        """Pass over the rest."""
+        try:
+            while True:
+                self.skip(PIECE_BYTES)
+        except EndOfStreamError:
+            return
+
+    def is_at_end(self) -> bool:
+        """Whether nothing more will come."""
+        try:
+            while self._at == len(self._chunk):
+                self._next()
+        except EndOfStreamError:
+            return True
+        return False
+
+    def _next(self) -> None:
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            raise EndOfStreamError
+        self._chunk, self._view, self._at = chunk, memoryview(chunk), 0
+
+
+def unpack(chunks: Iterator[bytes], what: str) -> Iterator[bytes]:
+    """Decompress by magic number, not by the media type that a manifest claims: gzip, zstd, bzip2, xz, or plain.
+
+    Raises IntegrityError when the compressed data is damaged or ends early. Never yields more than PIECE_BYTES at once
+    for compressed input.
+    """
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= 6:
+            break
+    rest = _prepended(head, chunks)
+    try:
+        if head.startswith(b"\x1f\x8b"):
+            yield from _unpack_members(rest, lambda: _gzip.decompressobj(_GZIP_WITH_HEADER))
+        elif head.startswith(b"\x28\xb5\x2f\xfd") or head[1:4] == b"\x2a\x4d\x18":
+            yield from _unpack_zstd(rest)
+        elif head.startswith(b"BZh"):
+            yield from _unpack_members(rest, bz2.BZ2Decompressor)
+        elif head.startswith(b"\xfd7zXZ\0"):
+            yield from _unpack_members(rest, lambda: lzma.LZMADecompressor(memlimit=256 * 1024 * 1024))
+        else:
+            yield from rest
+    except _DAMAGE as cause:
+        raise IntegrityError(
+            f"{what} cannot be unpacked: {cause}",
+            remedy="push the image again; if it stays, build it anew",
+            kind="image.damaged-layer",
+        ) from cause
+
+
+def _prepended(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    if head:
+        yield head
+    yield from chunks
+
+
+def _unpack_members(chunks: Iterator[bytes], new: Callable[[], Any]) -> Iterator[bytes]:
+    """One or many members in a row (pigz, eStargz), each with output of bounded size."""
+    engine, is_fresh, buffer = new(), True, b""
+    for chunk in chunks:
+        buffer = chunk
+        while buffer or not getattr(engine, "needs_input", True):
+            if is_fresh and not buffer.strip(b"\0"):
+                break  # padding after the last member
+            piece = engine.decompress(buffer, PIECE_BYTES)
+            is_fresh = False
+            buffer = getattr(engine, "unconsumed_tail", b"")
+            if piece:
+                yield piece
+            if engine.eof:
+                buffer = engine.unused_data
+                engine, is_fresh = new(), True
+    while not is_fresh:
+        # Output that the bound held back.
+        piece = engine.decompress(b"", PIECE_BYTES)
+        if piece:
+            yield piece
+        if engine.eof:
+            return
+        if not piece:
+            raise EOFError("the compressed data ends early")
+
+
+class _ZstdFrames:
+    """Passes compressed zstd data through and knows where its frames end: the library takes a cut one for the end.
+
+    Frame and block headers as in RFC 8878, sections 3.1.1 and 3.1.2.
+    """
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._pending = b""
+        self._skip = 0
+        self._in_frame = False
+        self._checksum_bytes = 0
+
+    def read(self, size: int = -1) -> bytes:  # noqa: ARG002  (the interface of a file; whole chunks are handed out)
+        chunk = next(self._chunks, b"")
+        self._follow(chunk)
+        return chunk
+
+    def check_end(self) -> None:
+        """Raise EOFError unless the last frame was complete."""
+        if self._in_frame or self._skip or self._pending:
+            raise EOFError("the compressed data ends early")
+
+    def _follow(self, chunk: bytes) -> None:
+        at = 0
+        while True:
+            step = min(self._skip, len(chunk) - at)
+            at += step
+            self._skip -= step
+            if at == len(chunk):
+                return
+            header = self._pending + chunk[at : at + 18 - len(self._pending)]
+            used = self._read_header(header)
+            if not used:
+                self._pending = header
+                return
+            at += used - len(self._pending)
+            self._pending = b""
+
+    def _read_header(self, header: bytes) -> int:
+        """Bytes used by the frame or block header at the start of `header`; 0 when it is not all there."""
+        if self._in_frame:
+            if len(header) < 3:
+                return 0
+            block = int.from_bytes(header[:3], "little")
+            is_last, is_repeated, size = block & 1, block >> 1 & 3 == 1, block >> 3
+            self._skip = 1 if is_repeated else size
+            if is_last:
+                self._skip += self._checksum_bytes
+                self._in_frame = False
+            return 3
+        if len(header) < 8:
+            return 0
+        if header[1:4] == b"\x2a\x4d\x18":
+            self._skip = int.from_bytes(header[4:8], "little")
+            return 8
+        descriptor = header[4]
+        is_single = descriptor >> 5 & 1
+        length = 5 + (1 - is_single) + (0, 1, 2, 4)[descriptor & 3] + (is_single, 2, 4, 8)[descriptor >> 6]
+        if len(header) < length:
+            return 0
+        self._in_frame, self._checksum_bytes = True, 4 * (descriptor >> 2 & 1)
+        return length
+
+
+def _unpack_zstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    frames = _ZstdFrames(chunks)
+    source: Any = frames
+    reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
+    while piece := reader.read(PIECE_BYTES):
+        yield piece
+    frames.check_end()
