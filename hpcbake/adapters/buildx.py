@@ -67,17 +67,27 @@ class Buildx:
         self._allow = tuple(allow)
         self._log_path = log_path
 
+    def pushes_by_digest(self) -> bool:
+        """False for the `docker` driver: buildx refuses push-by-digest there whatever the engine can do."""
+        outcome = self._run(["docker", "buildx", "inspect", *([self._builder] if self._builder else [])], 60.0)
+        if not outcome.ok:
+            _raise_build_failure(outcome)
+        return not re.search(r"^Driver:\s+docker\s*$", outcome.stdout, re.MULTILINE)
+
+    def _run(self, argv: list[str], timeout_s: float) -> Outcome:
+        return run_program(
+            argv,
+            timeout_s=timeout_s,
+            environment=self._environment,
+            folder=self._folder,
+            missing_remedy="install Docker with buildx, or bring the lab up: hpcbake lab up",
+        )
+
     def bake(self, document: str, targets: list[str]) -> dict[str, dict[str, object]]:
         with tempfile.TemporaryDirectory(prefix="hpcbake-plan-") as scratch:
             plan, metadata = Path(scratch) / "plan.json", Path(scratch) / "metadata.json"
             plan.write_text(document, encoding="utf-8")
-            outcome = run_program(
-                self.argv(str(plan), str(metadata), targets),
-                timeout_s=_BUILD_TIMEOUT_S,
-                environment=self._environment,
-                folder=self._folder,
-                missing_remedy="install Docker with buildx, or bring the lab up: hpcbake lab up",
-            )
+            outcome = self._run(self.argv(str(plan), str(metadata), targets), _BUILD_TIMEOUT_S)
             if self._log_path is not None:
                 self._log_path.write_text(outcome.stderr + outcome.stdout, encoding="utf-8")
             if not outcome.ok:

@@ -31,7 +31,7 @@ def build(
     A registry that acknowledged a push and does not serve it gets a second push; if the blobs are still missing this
     raises RegistryError. Also raises what the builder raises.
     """
-    document = json.dumps(build_document(plan, shipments), indent=2)
+    document = json.dumps(build_document(plan, shipments, by_digest=builder.pushes_by_digest()), indent=2)
     names = [shipment.name for shipment in shipments]
     metadata = builder.bake(document, names)
     images: list[BuiltImage] = []

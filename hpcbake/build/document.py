@@ -77,8 +77,15 @@ def is_site_platform(platform: str) -> bool:
     return platform == SITE_PLATFORM or platform.startswith(SITE_PLATFORM + "/")
 
 
-def build_document(plan: Plan, shipments: Sequence[Shipment]) -> dict[str, JsonValue]:
-    """The portable plan with every shipped target pushed by digest: no tag that users see moves in a build."""
+#: The tag that a build pushes to where it cannot push without one. Nobody runs from it; each build moves it.
+STAGING_TAG = "hpcbake-staging"
+
+
+def build_document(plan: Plan, shipments: Sequence[Shipment], *, by_digest: bool) -> dict[str, JsonValue]:
+    """The portable plan with every shipped target pushed by digest or to a staging tag.
+
+    No tag that users see moves in a build.
+    """
     document = portable_plan(plan)
     targets = document["target"]
     assert isinstance(targets, dict)
@@ -88,8 +95,12 @@ def build_document(plan: Plan, shipments: Sequence[Shipment]) -> dict[str, JsonV
         wanted = next((p for p in shipment.target.platforms if is_site_platform(p)), SITE_PLATFORM)
         names = ",".join(shipment.repositories)
         entry["platforms"] = [wanted]
-        entry["tags"] = []
-        entry["output"] = [f'type=image,"name={names}",push-by-digest=true,name-canonical=true,push=true']
+        if by_digest:
+            entry["tags"] = []
+            entry["output"] = [f'type=image,"name={names}",push-by-digest=true,name-canonical=true,push=true']
+        else:
+            entry["tags"] = [f"{name}:{STAGING_TAG}-{shipment.name.lower()}" for name in shipment.repositories]
+            entry["output"] = ["type=image,push=true"]
     for name, entry in targets.items():
         if isinstance(entry, dict) and name not in {shipment.name for shipment in shipments}:
             entry["platforms"] = [SITE_PLATFORM]

@@ -65,6 +65,10 @@ class RuntimeCommands(Protocol):
 class Builder(Protocol):
     """BuildKit, through `docker buildx bake`."""
 
+    def pushes_by_digest(self) -> bool:
+        """Can it push without a tag? Docker's own driver cannot."""
+        ...
+
     def bake(self, document: str, targets: list[str]) -> dict[str, dict[str, object]]:
         """Build `targets` of a bake definition (JSON text) and return buildx's metadata by target.
 

@@ -1,0 +1,73 @@
+"""The verbs deliver, smoke and promote: a run that ends after that stage, for images that are built already."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from hpcbake.build.build import image_from_reference
+from hpcbake.build.document import Shipment
+from hpcbake.cli.options import read_project, read_sites, run_options, site_options
+from hpcbake.cli.run import RunChoices, perform_run
+from hpcbake.cli.world import make_world
+from hpcbake.errors import UsageError
+from hpcbake.model.artefacts import BuiltImage
+from hpcbake.model.plan import Plan, Target
+from hpcbake.model.reference import parse_image_reference
+
+
+def make_image_verb(stage: str, help_text: str) -> click.Command:
+    """The command for one stage."""
+
+    @click.command(stage, help=help_text)
+    @click.argument("images", nargs=-1, required=True, metavar="[NAME=]IMAGE...")
+    @site_options
+    @run_options
+    def command(
+        images: tuple[str, ...],
+        site_names: tuple[str, ...],
+        site_configs: Path,
+        retry_failed: bool,
+        lock_wait: int,
+        parallel_sites: int,
+        dry_run: bool,
+        as_json: bool,
+        report_path: Path | None,
+    ) -> int:
+        sites = read_sites(site_configs, site_names)
+        plain_http = sorted({host for site in sites for host in site.runtime.plain_http})
+        world = make_world(os.environ, folder=Path.cwd(), plain_http=plain_http)
+        named = [split_name(text) for text in images]
+        built = [image_from_reference(reference, name=name, registry=world.registry) for name, reference in named]
+        _refuse_twins(built)
+        shipments = [Shipment(Target(image.name, {}), image.release_tags) for image in built]
+        if dry_run:
+            for image in built:
+                for site in sites:
+                    click.echo(f"{stage} {image.name} {image.reference} at {site.name}")
+            return 0
+        choices = RunChoices(stage, None, (), retry_failed, lock_wait, parallel_sites, as_json, report_path)
+        return perform_run(Plan({}, {}), shipments, sites, read_project(Path.cwd()), choices, images=built)
+
+    return command
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """`NAME=IMAGE`, or an IMAGE whose repository's last part becomes the name in the store."""
+    name, equals, reference = text.partition("=")
+    if not equals:
+        reference, name = text, parse_image_reference(text).repository.rsplit("/", 1)[-1].replace(".", "_")
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise UsageError(f"{name!r} cannot be an image's name in the store", remedy="use letters, digits, _ and -")
+    return name, reference
+
+
+def _refuse_twins(images: Sequence[BuiltImage]) -> None:
+    names = [image.name for image in images]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two images would both be {name!r} in the store", remedy="name them: NAME=IMAGE")

@@ -1,0 +1,120 @@
+"""Options that several verbs share, under one name and with one meaning."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hpcbake.bakefile import BakeRequest, resolve
+from hpcbake.model.plan import Plan
+from hpcbake.model.site import Site
+from hpcbake.ship.project import Project, parse_project
+from hpcbake.sites import find_sites
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def bake_options(function: F) -> F:
+    """-f, --target, --set, --var: which targets of which bake files."""
+    for option in reversed(
+        (
+            click.option("-f", "--file", "files", multiple=True, help="Bake file; default: those that buildx reads."),
+            click.option("--target", "targets", multiple=True, help="Target or group; default: the group `default`."),
+            click.option("--set", "overrides", multiple=True, metavar="TARGET.KEY=VALUE", help="Override a value."),
+            click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def build_options(function: F) -> F:
+    """--builder and --allow: who builds, and what it may do."""
+    for option in reversed(
+        (
+            click.option("--builder", envvar="BUILDX_BUILDER", help="The buildx builder to use."),
+            click.option("--allow", multiple=True, help="Grant an entitlement, as with `buildx bake`."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def site_options(function: F) -> F:
+    """--site and --site-configs: which clusters."""
+    for option in reversed(
+        (
+            click.option("--site", "site_names", multiple=True, help="A site; default: every site of the folder."),
+            click.option(
+                "--site-configs",
+                type=click.Path(file_okay=False, path_type=Path),
+                envvar="HPCBAKE_SITE_CONFIGS",
+                default=Path("site-configs"),
+                show_default=True,
+                help="Folder of site configs.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def run_options(function: F) -> F:
+    """How a run goes about it, and where its report goes."""
+    for option in reversed(
+        (
+            click.option("--retry-failed", is_flag=True, help="Run smoke tests again that this SIF failed before."),
+            click.option(
+                "--lock-wait", default=60, show_default=True, metavar="SECONDS", help="Patience with a lock on a site."
+            ),
+            click.option("--jobs", "parallel_sites", default=16, show_default=True, help="Sites worked on at a time."),
+            click.option("--dry-run", is_flag=True, help="Show what would be done, and touch nothing."),
+            click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document."),
+            click.option(
+                "--report",
+                "report_path",
+                type=click.Path(dir_okay=False, path_type=Path),
+                help="Also write the JSON report here.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def read_plan(files: Sequence[str], targets: Sequence[str], overrides: Sequence[str], variables: Sequence[str]) -> Plan:
+    """The plan of the bake files in this folder; warnings go to stderr."""
+    pairs: dict[str, str] = {}
+    for item in variables:
+        name, equals, value = item.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"{item!r} is not NAME=VALUE", param_hint="--var")
+        pairs[name] = value
+    request = BakeRequest(files=tuple(files), targets=tuple(targets), overrides=tuple(overrides), variables=pairs)
+    plan = resolve(request, folder=Path.cwd(), environment=os.environ, stdin=sys.stdin.read)
+    for warning in plan.warnings:
+        place = f"{warning.path}:{warning.line}:{warning.column}: " if warning.path else ""
+        click.echo(f"warning: {place}{warning.message}", err=True)
+        if warning.help:
+            click.echo(f"  help: {warning.help}", err=True)
+    return plan
+
+
+def read_sites(folder: Path, names: Sequence[str]) -> list[Site]:
+    """The sites that were asked for; the lab's own when there is no folder of site configs but the lab is up."""
+    return find_sites(folder, names, environment=os.environ)
+
+
+def read_project(folder: Path) -> Project:
+    """`hpcbake.yaml` of this folder, or the defaults."""
+    path = folder / "hpcbake.yaml"
+    if not path.is_file():
+        return Project()
+    return parse_project(path.read_text(encoding="utf-8"), path.name)

@@ -1,0 +1,232 @@
+"""One run from the command line: its id, journal, signals, progress lines and report."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from types import FrameType
+
+import click
+import platformdirs
+from rich.console import Console
+
+from hpcbake import __version__
+from hpcbake.adapters.clock import SystemClock
+from hpcbake.build.document import Shipment
+from hpcbake.cli.world import make_world
+from hpcbake.errors import ExitCode, InterruptedByUserError
+from hpcbake.model.artefacts import BuiltImage
+from hpcbake.model.plan import Plan
+from hpcbake.model.site import Site
+from hpcbake.report.document import render_report
+from hpcbake.report.records import FileRecord, RunRecord, ShipReport
+from hpcbake.report.terminal import print_report
+from hpcbake.ship.journal import Journal, find_dead_run
+from hpcbake.ship.project import Project
+from hpcbake.ship.ship import ShipResult, ship
+from hpcbake.ship.site_run import ShipSettings
+from hpcbake.ship.times import render_utc, run_id
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class RunChoices:
+    """What the flags of a run say."""
+
+    until: str = "promote"
+    builder: str | None = None
+    allow: tuple[str, ...] = ()
+    retry_failed: bool = False
+    lock_wait_s: int = 60
+    parallel_sites: int = 16
+    as_json: bool = False
+    report_path: Path | None = None
+
+
+class ProgressLines:
+    """A Listener that prints one plain line per event to stderr."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+
+    def step(self, stage: str, text: str, *, site: str = "", image: str = "") -> None:
+        where = " ".join(part for part in (site, image) if part)
+        with self._lock:
+            click.echo(f"{time.monotonic() - self._began:6.1f}s  {stage:<8} {where:<28} {text}", err=True)
+
+
+def state_folder(environment: Mapping[str, str]) -> Path:
+    """Where runs are kept: HPCBAKE_STATE, or the user's state folder."""
+    named = environment.get("HPCBAKE_STATE")
+    return Path(named) if named else Path(platformdirs.user_state_dir("hpcbake"))
+
+
+def boot_id() -> str:
+    """This machine's boot id, or `unknown` where the kernel has none (macOS)."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else "unknown"
+
+
+def perform_run(
+    plan: Plan,
+    shipments: Sequence[Shipment],
+    sites: Sequence[Site],
+    project: Project,
+    choices: RunChoices,
+    *,
+    images: Sequence[BuiltImage] | None = None,
+) -> int:
+    """Run the chain, print the report, return the exit code."""
+    clock = SystemClock()
+    started, began = clock.now(), clock.monotonic()
+    identity = run_id(started, secrets.randbits(80))
+    folder = Path.cwd()
+    runs = state_folder(os.environ) / "runs"
+    listener = ProgressLines()
+    dead = find_dead_run(runs, str(folder), boot_id=boot_id())
+    if dead is not None:
+        where = f"{dead.last_stage}{' for ' + dead.last_site if dead.last_site else ''}"
+        listener.step("resume", f"previous run {dead.id} (pid {dead.pid}) died in {where}; resuming")
+    journal = Journal(runs / identity / "journal.jsonl")
+    journal.note(
+        "begin",
+        run=identity,
+        project=str(folder),
+        pid=os.getpid(),
+        boot_id=boot_id(),
+        sites=[site.name for site in sites],
+        resumes=dead.id if dead else None,
+    )
+    world = make_world(
+        os.environ,
+        folder=folder,
+        builder=choices.builder,
+        allow=choices.allow,
+        build_log=runs / identity / "build.log",
+        plain_http=sorted({host for site in sites for host in site.runtime.plain_http}),
+    )
+    settings = ShipSettings(
+        run=identity,
+        created=render_utc(started),
+        tool_version=__version__,
+        tests={shipment.name: project.tests_for(shipment.name) for shipment in shipments},
+        expose={shipment.name: project.exposed_by(shipment.name) for shipment in shipments},
+        until=choices.until,
+        retry_failed=choices.retry_failed,
+        lock_wait_s=choices.lock_wait_s,
+        template_folders=(folder / "slurm",),
+    )
+    with _signals_raise():
+        try:
+            result = ship(
+                plan,
+                shipments,
+                sites,
+                settings,
+                world=world,
+                journal=journal,
+                listener=listener,
+                parallel_sites=choices.parallel_sites,
+                images=images,
+            )
+        except InterruptedByUserError as stopped:
+            result = ShipResult((), (), interrupted=stopped)
+    report = ShipReport(
+        tool_version=__version__,
+        run=RunRecord(
+            id=identity,
+            command=("hpcbake", *sys.argv[1:]),
+            host=socket.gethostname(),
+            user=_user(),
+            pid=os.getpid(),
+            boot_id=boot_id(),
+            started=render_utc(started),
+            ended=render_utc(clock.now()),
+            duration_s=clock.monotonic() - began,
+            resumes=dead.id if dead else None,
+            interrupted_by=result.interrupted.message if result.interrupted else None,
+        ),
+        targets=result.targets,
+        sites=result.sites,
+        bake_files=_file_records(plan.files),
+        site_files=_file_records([site.path for site in sites if site.path]),
+        warnings=tuple(warning.message for warning in plan.warnings),
+        error=result.error,
+        interrupted_code=result.interrupted.exit_code if result.interrupted else None,
+    )
+    if not result.interrupted:
+        journal.note("end", code=int(report.code))
+    journal.close()
+    return _publish(report, choices, runs / identity / "report.json")
+
+
+def _publish(report: ShipReport, choices: RunChoices, kept: Path) -> int:
+    text = render_report(report)
+    _write_whole(kept, text)
+    if choices.as_json:
+        click.echo(text, nl=False)
+    else:
+        print_report(report, Console(stderr=False, highlight=False))
+    if choices.report_path is not None:
+        try:
+            _write_whole(choices.report_path, text)
+        except OSError as error:
+            click.echo(f"error: cannot write the report to {choices.report_path}: {error.strerror}", err=True)
+            click.echo(f"help: the run itself ended with {report.code.name}; its report is also in {kept}", err=True)
+            return int(ExitCode.CANTWRITE if report.code is ExitCode.OK else report.code)
+    return int(report.code)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file complete or not at all; a device or pipe is written straight."""
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _file_records(paths: Sequence[str]) -> tuple[FileRecord, ...]:
+    found = [Path(path) for path in paths if Path(path).is_file()]
+    return tuple(FileRecord(str(path), sha256(path.read_bytes()).hexdigest()) for path in found)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's uid without a name
+        return str(os.getuid())
+
+
+class _signals_raise:  # noqa: N801  (reads as what it does)
+    """While it is entered, SIGINT, SIGTERM and SIGHUP end the run with a report; a second SIGINT ends it at once."""
+
+    def __enter__(self) -> None:
+        self._before = {number: signal.getsignal(number) for number in _SIGNALS}
+        for number in _SIGNALS:
+            signal.signal(number, self._raise)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @staticmethod
+    def _raise(number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+        raise InterruptedByUserError(signal.Signals(number).name, signal_number=number)

@@ -1,0 +1,86 @@
+"""Puts the real world together: adapters for the ports that stages ask for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hpcbake.adapters.apptainer import SpythonCommands
+from hpcbake.adapters.buildx import Buildx
+from hpcbake.adapters.clock import SystemClock
+from hpcbake.adapters.credentials import DockerCredentials
+from hpcbake.adapters.imagesource import RegistrySource
+from hpcbake.adapters.registry import RegistryClient
+from hpcbake.image.scan import ScannedImage, scan_image
+from hpcbake.model.artefacts import BuiltImage
+from hpcbake.model.reference import Digest
+from hpcbake.model.site import Site
+from hpcbake.model.verdict import CompatReport
+from hpcbake.ship.ports import SiteNode, World
+
+
+def make_world(
+    environment: Mapping[str, str],
+    *,
+    folder: Path,
+    builder: str | None = None,
+    allow: Sequence[str] = (),
+    build_log: Path | None = None,
+    plain_http: Sequence[str] = (),
+) -> World:
+    """The world of a run on this machine."""
+    registry = RegistryClient.from_environment(environment, plain_http=frozenset(plain_http))
+    logins = DockerCredentials.from_environment(environment)
+
+    def login_for(host: str) -> tuple[str, str] | None:
+        found = logins.find(host)
+        return None if found is None or found.is_token else (found.username, found.secret)
+
+    return World(
+        builder=Buildx(folder=folder, environment=environment, builder=builder, allow=allow, log_path=build_log),
+        registry=registry,
+        commands=SpythonCommands(),
+        connect=connect,
+        check=Checker(registry),
+        login_for=login_for,
+        clock=SystemClock(),
+    )
+
+
+def connect(site: Site) -> SiteNode:
+    """The node of a site, by its transport; nothing is sent before its first script."""
+    if site.login.transport == "openssh":
+        from hpcbake.adapters.ssh_openssh import OpenSshNode
+
+        return OpenSshNode(site)
+    if site.login.transport == "local":
+        from hpcbake.adapters.local import LocalNode
+
+        return LocalNode(site)
+    from hpcbake.adapters.ssh_fabric import FabricNode
+
+    return FabricNode(site)
+
+
+class Checker:
+    """Judges images for sites; each digest is scanned once, however many sites ask."""
+
+    def __init__(self, registry: RegistryClient) -> None:
+        self._registry = registry
+        self._scans: dict[Digest, ScannedImage] = {}
+        self._locks: dict[Digest, threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def __call__(self, image: BuiltImage, site: Site) -> CompatReport:
+        from hpcbake.check import judge
+
+        return judge(self._scan(image), site)
+
+    def _scan(self, image: BuiltImage) -> ScannedImage:
+        with self._guard:
+            lock = self._locks.setdefault(image.digest, threading.Lock())
+        with lock:
+            if image.digest not in self._scans:
+                self._scans[image.digest] = scan_image(RegistrySource(self._registry, image.reference))
+            return self._scans[image.digest]

@@ -1,0 +1,106 @@
+"""The project file `hpcbake.yaml`: which smoke tests an image gets, and which of its commands users see. Optional."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from hpcbake.errors import ConfigError
+from hpcbake.model.artefacts import SmokeTest
+from hpcbake.sites.document import Section, integer, listing, parse_document, text
+
+_PATTERN = r"[A-Za-z0-9_*?\[\]!-]+"
+
+_TARGETS = listing(text(pattern=_PATTERN, expected="a target name or pattern"), "targets it is for; default: all")
+
+_SMOKE = Section(
+    {
+        "name": text(
+            "name of the test", pattern=r"[a-z0-9][a-z0-9-]{0,40}", expected="letters, digits and -", required=True
+        ),
+        "template": text(
+            "template under slurm/: cpu, command, or your own",
+            pattern=r"[a-z0-9][a-z0-9_-]*",
+            expected="a template's name",
+        ),
+        "targets": listing(
+            text(pattern=_PATTERN, expected="a target name or pattern"), "targets it is for; default: all"
+        ),
+        "command": listing(text(), "argv inside the container"),
+        "expect_exit": integer("exit code that counts as passed", low=0, high=255),
+        "expect_stdout": text("text that the command's output must hold"),
+        "tasks": integer("Slurm tasks", low=1, high=4096),
+    },
+    "one smoke test",
+)
+
+_EXPOSE = Section(
+    {
+        "targets": listing(
+            text(pattern=_PATTERN, expected="a target name or pattern"), "targets it is for; default: all"
+        ),
+        "commands": listing(
+            text(pattern=r"[A-Za-z0-9_][A-Za-z0-9._+-]*", expected="a command's name"),
+            "commands that the module puts on PATH",
+        ),
+    },
+    "commands that users see",
+)
+
+PROJECT = Section(
+    {
+        "smoke": listing(_SMOKE.as_field(), "smoke tests; default: `cpu` for every target"),
+        "expose": listing(_EXPOSE.as_field(), "commands that modulefiles put on PATH"),
+    },
+    "the project",
+)
+
+
+@dataclass(frozen=True)
+class Project:
+    """Smoke tests and exposed commands, each with the target patterns they are for."""
+
+    smoke: tuple[tuple[SmokeTest, tuple[str, ...]], ...] = ()
+    expose: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+
+    def tests_for(self, target: str) -> tuple[SmokeTest, ...]:
+        """The smoke tests of a target: those whose patterns fit, or `cpu` where the project names none."""
+        fitting = tuple(test for test, patterns in self.smoke if _fits(target, patterns))
+        return fitting or (SmokeTest("cpu"),)
+
+    def exposed_by(self, target: str) -> tuple[str, ...]:
+        found = (name for commands, patterns in self.expose if _fits(target, patterns) for name in commands)
+        return tuple(dict.fromkeys(found))
+
+
+def _fits(target: str, patterns: Sequence[str]) -> bool:
+    return not patterns or any(fnmatchcase(target, pattern) for pattern in patterns)
+
+
+def parse_project(content: str, path: str) -> Project:
+    """Read a project file. Raises ConfigError showing every mistake with line and column."""
+    values = parse_document(content, path, PROJECT)
+    smoke = tuple((_smoke_test(item), tuple(item.get("targets", ()))) for item in values.get("smoke", ()))
+    names = [test.name for test, _ in smoke]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{path}: two smoke tests are called {name!r}", remedy="rename one", kind="config.smoke")
+    for test, _ in smoke:
+        if test.template == "command" and not test.command:
+            raise ConfigError(
+                f"{path}: smoke test {test.name!r} has no command",
+                remedy='add one: command: ["hpc-app", "--verify"]',
+                kind="config.smoke",
+            )
+    expose = tuple(
+        (tuple(item.get("commands", ())), tuple(item.get("targets", ()))) for item in values.get("expose", ())
+    )
+    return Project(smoke, expose)
+
+
+def _smoke_test(item: dict[str, Any]) -> SmokeTest:
+    chosen = {key: value for key, value in item.items() if key != "targets"}
+    chosen.setdefault("template", "command" if chosen.get("command") else "cpu")
+    return SmokeTest(**chosen)
