@@ -18,11 +18,11 @@ from types import FrameType
 
 import click
 import platformdirs
-from rich.console import Console
 
 from hpcbake import __version__
 from hpcbake.adapters.clock import SystemClock
 from hpcbake.build.document import Shipment
+from hpcbake.cli.console import make_console
 from hpcbake.cli.world import make_world
 from hpcbake.errors import ExitCode, InterruptedByUserError
 from hpcbake.model.artefacts import BuiltImage
@@ -178,7 +178,7 @@ def _publish(report: ShipReport, choices: RunChoices, kept: Path) -> int:
     if choices.as_json:
         click.echo(text, nl=False)
     else:
-        print_report(report, Console(stderr=False, highlight=False))
+        print_report(report, make_console())
     if choices.report_path is not None:
         try:
             _write_whole(choices.report_path, text)

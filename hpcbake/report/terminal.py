@@ -31,7 +31,7 @@ def render_terminal(report: ShipReport) -> RenderableType:
 def _table(report: ShipReport) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
     for heading in ("image", "site", "outcome", "digest", "check", "SIF", "smoke job", "node"):
-        table.add_column(heading, no_wrap=heading not in ("outcome",), overflow="fold")
+        table.add_column(heading, no_wrap=True)
     for site in report.sites:
         for image in site.images:
             table.add_row(*_row(site, image))
@@ -108,4 +108,4 @@ def _closing(report: ShipReport) -> Text:
 
 def print_report(report: ShipReport, console: Console) -> None:
     """Print the report on this console."""
-    console.print(render_terminal(report), soft_wrap=True)
+    console.print(render_terminal(report))
