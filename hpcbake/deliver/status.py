@@ -111,7 +111,8 @@ def _ledger_entries(text: str) -> list[tuple[str, dict[str, Any]]]:
 def find_broken_link(text: str) -> str:
     """Where the ledger's chain of hashes breaks, in words; empty when it holds.
 
-    Each line names the hash of the one before. Only the part that was sent is looked at, so the first line's own predecessor is taken on trust.
+    Each line names the hash of the one before. Only the part that was sent is looked at, so the first
+    line's own predecessor is taken on trust.
     """
     previous = ""
     for number, (line, entry) in enumerate(_ledger_entries(text), start=1):
