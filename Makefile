@@ -1,20 +1,21 @@
-# Everything runs from .venv; `make setup` (or ./quickstart) makes it.
+# Everything runs from .venv, which `make setup` makes; ./quickstart installs what the system lacks first.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-SHELL_FILES = $(shell git ls-files -- '*.sh' 'lab/image/*' quickstart .ci/run 2>/dev/null | xargs -r grep -lE '^\#!.*\b(ba|da)?sh\b' 2>/dev/null)
+SHELL_FILES = $(shell git ls-files -- quickstart .ci lab slurm | grep -v '\.j2$$' | xargs -r grep -lE '^\#!.*/(env )?(ba|da)?sh$$')
 
-.PHONY: help setup format check test unit lab lab-down demo clean
+.PHONY: help setup format check unit test lab lab-down demo picture bench
 
 help:
-	@echo "make check   format, lint, types, import contract, unit tests, docs (no containers, under a minute)"
-	@echo "make test    everything, with the lab"
-	@echo "make demo    ship the example through the lab and print the report"
-	@echo "make lab     bring the lab up; make lab-down stops it"
+	@echo "make check    format, lint, types, import contract, unit tests, docs: no containers, under a minute"
+	@echo "make test     everything, with the lab"
+	@echo "make demo     ship the example through the lab and print the report"
+	@echo "make lab      bring the lab up; make lab-down takes it down"
+	@echo "make format   mend what a formatter can mend"
 
 $(VENV)/.done: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[dev,abi-fixtures]'
 	@touch $@
 
 setup: $(VENV)/.done
@@ -23,13 +24,31 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-check: setup
+lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/shellcheck $(SHELL_FILES)
-	$(BIN)/pytest -q tests/unit tests/golden
+	$(BIN)/python docs/generate.py --check
 
 unit: setup
 	$(BIN)/pytest -q tests/unit tests/golden
+
+check: lint unit
+
+test: lint
+	$(BIN)/pytest tests
+
+lab: setup
+	$(BIN)/hpcbake lab up
+
+lab-down: setup
+	$(BIN)/hpcbake lab down
+
+demo:
+	./quickstart demo
+
+# The picture in the README, drawn from a real run.
+picture: setup
+	$(BIN)/python docs/picture.py

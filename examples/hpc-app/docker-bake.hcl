@@ -16,7 +16,7 @@ variable "BASE" {
 }
 
 # What the final image stands on; a slimmer sibling of BASE where there is one.
-variable "RUNTIME_BASE" {
+variable "BASE_MINIMAL" {
   default = BASE
 }
 
@@ -30,7 +30,7 @@ target "_common" {
   platforms  = ["linux/amd64"]
   args = {
     BASE         = BASE
-    RUNTIME_BASE = RUNTIME_BASE
+    BASE_MINIMAL = BASE_MINIMAL
   }
   labels = {
     "org.opencontainers.image.title"   = "hpc-app"
