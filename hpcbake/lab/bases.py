@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpcbake.errors import PrereqError
 from hpcbake.lab.engine import Engine
 from hpcbake.lab.machine import Machine, require
 from hpcbake.lab.mirror import PUBLIC_ATTIC, Mirror
+from hpcbake.lab.packages import BOOTSTRAP_NEEDS, ensure_packages
 from hpcbake.lab.progress import Progress
 from hpcbake.lab.settings import PREFIX, LabSettings
 
@@ -92,6 +92,7 @@ def ensure_bases(
         if missing:
             progress.say(f"Docker Hub answers but does not give {_names(missing)}")
     if missing:
+        ensure_packages(machine, progress, settings.state, BOOTSTRAP_NEEDS)
         with progress.step(f"bootstrapping {_names(missing)} from Debian packages ({mirror.uri})"):
             _bootstrap_all(machine, engine, settings, missing)
 
@@ -114,12 +115,6 @@ def _pull(machine: Machine, engine: Engine, suite: str) -> bool:
 
 
 def _bootstrap_all(machine: Machine, engine: Engine, settings: LabSettings, missing: dict[str, str]) -> None:
-    if machine.find_program("mmdebstrap") is None:
-        raise PrereqError(
-            "Docker Hub is out of reach, and without mmdebstrap base images cannot be made here",
-            remedy=f"install mmdebstrap, or load {_names(missing)} into Docker yourself",
-            kind="config.prerequisite.base-image",
-        )
     with ThreadPoolExecutor(max_workers=2) as pool:
         jobs = [pool.submit(_bootstrap, machine, engine, settings, suite, uri) for suite, uri in missing.items()]
     for job in jobs:

@@ -44,6 +44,13 @@ class Compose:
             [self.engine.docker, "compose", "--file", file, *words], timeout_s=timeout_s, environ=environ, log=log
         )
 
+    def bake(self, words: Sequence[str], *, timeout_s: float, log: Path) -> Outcome:
+        """`docker buildx bake` on the compose file: it shares stages between images, and says how to pack them."""
+        file = str(data_folder("lab") / "compose.yaml")
+        argv = [self.engine.docker, "buildx", "bake", "--progress", "plain", "--file", file, *words]
+        environ = {**self.engine.environ(), **self.variables}
+        return self.machine.run(argv, timeout_s=timeout_s, environ=environ, log=log)
+
     def docker(self, words: Sequence[str], *, timeout_s: float = 60) -> Outcome:
         return self.machine.run([self.engine.docker, *words], timeout_s=timeout_s, environ=self.engine.environ())
 

@@ -33,8 +33,10 @@ class Engine:
         return {
             "DOCKER_HOST": self.host,
             "DOCKER_CONFIG": str(self.config),
-            # a context chosen in the user's shell would win over DOCKER_HOST in some clients
+            # A context or builder chosen in the user's shell is not for the lab.
             "DOCKER_CONTEXT": "",
+            "BUILDX_BUILDER": "",
+            "BUILDX_CONFIG": str(self.config / "buildx"),
         }
 
 

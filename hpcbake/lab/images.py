@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
+from hpcbake.datafiles import data_folder
 from hpcbake.errors import BuildError, RegistryError
 from hpcbake.lab.bases import Release
 from hpcbake.lab.compose import BASE_IMAGES, NODE_IMAGES, Compose
 from hpcbake.lab.machine import require
 from hpcbake.lab.settings import PREFIX
 
+#: the services of compose.yaml that say how NODE_IMAGES are built
+_MACHINE_SERVICES = ("registry", "alder", "birch")
 _MANIFEST_TYPES = ", ".join(
     (
         "application/vnd.oci.image.manifest.v1+json",
@@ -45,13 +48,24 @@ def age_days(created: str, *, now: datetime) -> float:
 
 def build(compose: Compose, log: Path) -> None:
     """Build everything that compose.yaml describes. Raises BuildError with the lines that matter."""
-    built = compose.run(["--profile", "images", "build", "--progress", "plain"], timeout_s=1800, log=log)
+    built = compose.bake(bake_words(data_folder("lab")), timeout_s=1800, log=log)
     require(
         built,
         "building the lab's images",
         remedy=explain_build_failure(built.stderr) + f" (log: {log})",
         error=BuildError,
     )
+
+
+def bake_words(folder: Path) -> list[str]:
+    """The targets of `docker buildx bake` and their settings, for the compose file in `folder`.
+
+    Machines are packed with zstd, which takes a third of gzip's time; base images as every registry has them.
+    """
+    words = ["--set", f"*.context={folder / 'image'}"]
+    for service in _MACHINE_SERVICES:
+        words += ["--set", f"{service}.output=type=docker,compression=zstd,oci-mediatypes=true"]
+    return [*words, *_MACHINE_SERVICES, *BASE_IMAGES]
 
 
 def explain_build_failure(log: str) -> str:

@@ -34,7 +34,7 @@ from hpcbake.lab.keys import ensure_keys
 from hpcbake.lab.lock import lab_lock
 from hpcbake.lab.machine import LocalMachine, Machine, require
 from hpcbake.lab.mirror import Mirror, read_mirror
-from hpcbake.lab.packages import ensure_packages
+from hpcbake.lab.packages import CLIENT_NEEDS, ENGINE_NEEDS, ensure_packages
 from hpcbake.lab.preflight import (
     NEED_COLD_BYTES,
     NEED_WARM_BYTES,
@@ -106,12 +106,14 @@ def _bring_up(run: LabRun, engine: Engine, mirror: Mirror) -> LabRecord:
     keys = ensure_keys(settings.state, settings.ports)
     recipe = recipe_of(data_folder("lab"), NEW_SUITE, old.release.suite)
     compose = Compose(run.machine, engine, compose_variables(settings, mirror, old, recipe=recipe, keys=keys))
-    _ensure_images(run, compose, mirror, old)
+    is_new = _ensure_images(run, compose, mirror, old)
     if not any(container.state == "running" for container in compose.containers().values()):
         _check_ports_free(run, engine)
     if engine.kind == "private":
         private_engine.ensure_ports(settings)
     _start_containers(run, compose)
+    if is_new:
+        images.remove_other_recipes(compose)
     references = images.base_references(f"localhost:{settings.ports.registry}", old.release)
     bases = images.push_bases(compose, settings.ports.registry, references)
     record = LabRecord(settings.name, settings.cache, settings.ports, engine, compose.variables, bases)
@@ -139,7 +141,7 @@ def _ensure_engine(run: LabRun, mirror: Mirror) -> Engine:
         check_space(settings.cache, NEED_WARM_BYTES)
         write_client_config(own.engine, [Path(run.environ.get("HOME", "/nonexistent")) / ".docker/cli-plugins"])
         run.progress.say(f"engine: your own Docker {own.engine.version} ({own.why})")
-        ensure_packages(machine, run.progress, settings.state, private_engine=False, bootstrap=False)
+        ensure_packages(machine, run.progress, settings.state, CLIENT_NEEDS)
         return own.engine
     if settings.engine == "own":
         raise own_engine_unfit_error(own)
@@ -156,7 +158,7 @@ def _ensure_private_engine(run: LabRun, mirror: Mirror, why: str) -> Engine:
     if not (private_engine.is_alive(settings) and private_engine.is_answering(machine, engine)):
         is_cold = not (settings.cache / "docker").exists()
         check_space(settings.cache, NEED_COLD_BYTES if is_cold else NEED_WARM_BYTES)
-        ensure_packages(machine, progress, settings.state, private_engine=True, bootstrap=False)
+        ensure_packages(machine, progress, settings.state, ENGINE_NEEDS)
         if not private_engine.engine_folders(settings).docker.exists():
             with progress.step(f"fetching a private Docker engine from Debian {settings.engine_suite}"):
                 private_engine.ensure_unpacked(machine, settings, mirror)
@@ -167,25 +169,20 @@ def _ensure_private_engine(run: LabRun, mirror: Mirror, why: str) -> Engine:
     return engine
 
 
-def _ensure_images(run: LabRun, compose: Compose, mirror: Mirror, old: OldBase) -> None:
+def _ensure_images(run: LabRun, compose: Compose, mirror: Mirror, old: OldBase) -> bool:
+    """Have all images of this recipe. True when they had to be built."""
     age = images.find_age_days(compose)
     if age is not None:
         if age > _OLD_IMAGES_DAYS:
             run.progress.say(f"the lab's images are {age:.0f} days old; `down --purge` and `up` make them anew")
-        return
+        return False
     if old.note:
         run.progress.say(old.note)
-    if run.settings.is_root:
-        ensure_packages(run.machine, run.progress, run.settings.state, private_engine=False, bootstrap=_can_apt(run))
     ensure_bases(run.machine, compose.engine, run.settings, mirror, old, run.progress)
     with run.progress.step("building the images of the lab's machines"):
         images.build(compose, run.settings.state / "build.log")
-    images.remove_other_recipes(compose)
     write_old_base(run.old_base_note, old)
-
-
-def _can_apt(run: LabRun) -> bool:
-    return run.machine.find_program("apt-get") is not None
+    return True
 
 
 def _start_containers(run: LabRun, compose: Compose) -> None:

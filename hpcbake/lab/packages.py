@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from hpcbake.errors import PrereqError
 from hpcbake.lab.machine import Machine, require
 from hpcbake.lab.progress import Progress
 
-#: what must be there, by the program or file that shows it, and the package that brings it
-_ENGINE_NEEDS = {
+#: What must be there, by the program or file that shows it, and the package that brings it.
+Needs = Mapping[str, str]
+_KEYRING = {"/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring"}
+CLIENT_NEEDS: Needs = {"ssh": "openssh-client"}
+BOOTSTRAP_NEEDS: Needs = {"mmdebstrap": "mmdebstrap", **_KEYRING}
+ENGINE_NEEDS: Needs = {
+    **CLIENT_NEEDS,
+    **_KEYRING,
     "runc": "runc",
     "iptables": "iptables",
     "ip": "iproute2",
     "nsenter": "util-linux",
-    "ssh": "openssh-client",
-    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
     "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
 }
-_BOOTSTRAP_NEEDS = {"mmdebstrap": "mmdebstrap"}
 
 
-def ensure_packages(
-    machine: Machine, progress: Progress, state: Path, *, private_engine: bool, bootstrap: bool
-) -> None:
+def ensure_packages(machine: Machine, progress: Progress, state: Path, needs: Needs) -> None:
     """Install what is missing, as root on a machine with apt; say what. Raises PrereqError when it cannot."""
-    needs = {
-        **(_ENGINE_NEEDS if private_engine else {"ssh": "openssh-client"}),
-        **(_BOOTSTRAP_NEEDS if bootstrap else {}),
-    }
     missing = sorted({package for proof, package in needs.items() if not _is_there(machine, proof)})
     if not missing:
         return
-    if machine.find_program("apt-get") is None:
+    if machine.find_program("apt-get") is None or os.geteuid() != 0:
         raise PrereqError(
             f"the lab needs programs that this machine lacks: {', '.join(missing)} (Debian's package names)",
-            remedy="install them, or use a Docker of your own (25 or newer) that can reach Docker Hub",
+            remedy=f"install them: `sudo apt-get install {' '.join(missing)}` on Debian and Ubuntu",
         )
     apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3"]
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
