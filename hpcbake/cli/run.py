@@ -24,12 +24,12 @@ from hpcbake.adapters.clock import SystemClock
 from hpcbake.build.document import Shipment
 from hpcbake.cli.console import make_console
 from hpcbake.cli.world import make_world
-from hpcbake.errors import ExitCode, InterruptedByUserError
+from hpcbake.errors import ExitCode, HpcbakeError, InterruptedByUserError
 from hpcbake.model.artefacts import BuiltImage
 from hpcbake.model.plan import Plan
 from hpcbake.model.site import Site
 from hpcbake.report.document import render_report
-from hpcbake.report.records import FileRecord, RunRecord, ShipReport
+from hpcbake.report.records import FileRecord, RunRecord, ShipReport, error_record
 from hpcbake.report.terminal import print_report
 from hpcbake.ship.journal import Journal, find_dead_run
 from hpcbake.ship.project import Project
@@ -145,16 +145,11 @@ def perform_run(
             result = ShipResult((), (), interrupted=stopped)
     report = ShipReport(
         tool_version=__version__,
-        run=RunRecord(
-            id=identity,
-            command=("hpcbake", *sys.argv[1:]),
-            host=socket.gethostname(),
-            user=_user(),
-            pid=os.getpid(),
-            boot_id=boot_id(),
-            started=render_utc(started),
-            ended=render_utc(clock.now()),
-            duration_s=clock.monotonic() - began,
+        run=_run_record(
+            identity,
+            started,
+            clock,
+            clock.monotonic() - began,
             resumes=dead.id if dead else None,
             interrupted_by=result.interrupted.message if result.interrupted else None,
         ),
@@ -170,6 +165,39 @@ def perform_run(
         journal.note("end", code=int(report.code))
     journal.close()
     return _publish(report, choices, runs / identity / "report.json")
+
+
+def report_early_failure(error: HpcbakeError) -> None:
+    """Print the report of a run that ended before it began: `--json` promises one document, whatever happens."""
+    clock = SystemClock()
+    started = clock.now()
+    record = _run_record(run_id(started, secrets.randbits(80)), started, clock, 0.0)
+    report = ShipReport(__version__, record, (), (), error=error_record("resolve", error))
+    click.echo(render_report(report), nl=False)
+
+
+def _run_record(
+    identity: str,
+    started: float,
+    clock: SystemClock,
+    duration_s: float,
+    *,
+    resumes: str | None = None,
+    interrupted_by: str | None = None,
+) -> RunRecord:
+    return RunRecord(
+        id=identity,
+        command=("hpcbake", *sys.argv[1:]),
+        host=socket.gethostname(),
+        user=_user(),
+        pid=os.getpid(),
+        boot_id=boot_id(),
+        started=render_utc(started),
+        ended=render_utc(clock.now()),
+        duration_s=duration_s,
+        resumes=resumes,
+        interrupted_by=interrupted_by,
+    )
 
 
 def _publish(report: ShipReport, choices: RunChoices, kept: Path) -> int:

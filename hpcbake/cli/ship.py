@@ -17,7 +17,8 @@ from hpcbake.cli.options import (
     run_options,
     site_options,
 )
-from hpcbake.cli.run import RunChoices, perform_run
+from hpcbake.cli.run import RunChoices, perform_run, report_early_failure
+from hpcbake.errors import HpcbakeError
 
 
 @click.command("ship")
@@ -58,10 +59,15 @@ def command(
 
     Run it again at any time: what is in place stays untouched, what was interrupted is finished.
     """
-    plan = read_plan(files, targets, overrides, variables)
-    shipments = find_shipments(plan)
-    sites = read_sites(site_configs, site_names)
-    project = read_project(Path.cwd())
+    try:
+        plan = read_plan(files, targets, overrides, variables)
+        shipments = find_shipments(plan)
+        sites = read_sites(site_configs, site_names)
+        project = read_project(Path.cwd())
+    except HpcbakeError as error:
+        if as_json:
+            report_early_failure(error)
+        raise
     choices = RunChoices(until, builder, allow, retry_failed, lock_wait, parallel_sites, as_json, report_path)
     if dry_run:
         print_dry_run(plan, shipments, sites, project, choices)
