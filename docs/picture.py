@@ -5,6 +5,7 @@ python docs/picture.py [--first]     --first empties the example's store at both
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def main() -> int:
     if done.returncode != 0:
         print(done.stderr, done.stdout, file=sys.stderr)
         return done.returncode
-    console = Console(record=True, width=WIDTH, file=Path(os.devnull).open("w"))
+    console = Console(record=True, width=WIDTH, file=io.StringIO())
     console.print(Text("$ hpcbake ship", style="bold"))
     shown = [line for line in done.stderr.splitlines() if " … " not in line + " " and not line.endswith("…")]
     for line in shown:
