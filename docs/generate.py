@@ -1,0 +1,321 @@
+"""Writes the reference pages that are made from the code: `python docs/generate.py`, or `--check` to find stale ones.
+
+What a page says about the code is read from the code (its tables, its click commands, its `conclude`), so that it
+cannot disagree with it. `--check` also follows every relative link of every Markdown file of the repository.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from links import broken_links
+from smoke_states import render_smoke_states
+from tables import NOTE, code, table
+
+from hpcbake import errors
+from hpcbake.bakefile import codes, resolution_codes
+from hpcbake.cli.main import VERBS
+from hpcbake.errors import RETRYABLE_CODES, ExitCode, HpcbakeError
+from hpcbake.model.artefacts import SmokeTest
+from hpcbake.model.site import Gpu, Injection, Login, Profile, Runtime, Slurm, Store
+from hpcbake.report.schema import KIND_FAMILIES, render_report_schema
+from hpcbake.ship.project import PROJECT
+from hpcbake.sites import render_site_schema
+from hpcbake.sites.schema import SECTIONS
+
+ROOT = Path(__file__).resolve().parent.parent
+_VERBS_FOLDER = "docs/reference/verbs"
+
+
+# ---- exit codes -----------------------------------------------------------------------------------------------------
+
+#: Codes that no exception of their own stands for.
+_MEANINGS = {
+    ExitCode.OK: "Everything that was asked for is so.",
+    ExitCode.PARTIAL: "Some of it went well, or results failed for different reasons; the report says which.",
+    ExitCode.HUP: "The signal HUP ended the run: the terminal or the connection to this machine went away.",
+    ExitCode.INT: "The signal INT (Ctrl-C) ended the run.",
+    ExitCode.TERM: "The signal TERM ended the run.",
+}
+
+
+def failure_classes() -> dict[str, type[HpcbakeError]]:
+    """Every exception of hpcbake by name."""
+    return {
+        name: value
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, HpcbakeError) and value is not HpcbakeError
+    }
+
+
+def first_sentence(text: str | None) -> str:
+    return re.split(r"(?<=[a-z])\. ", re.sub(r"\s+", " ", text or "").strip())[0].rstrip(".") + "."
+
+
+def render_exit_codes() -> str:
+    by_code = {cls.exit_code: cls for cls in failure_classes().values()}
+    rows = []
+    for number in ExitCode:
+        meaning = _MEANINGS.get(number) or first_sentence(by_code[number].__doc__)
+        again = "yes" if number in RETRYABLE_CODES else ""
+        rows.append((str(int(number)), code(number.name), meaning, again))
+    kinds = [(code(kind), ", ".join(f"{int(n)} {n.name}" for n in sorted(found))) for kind, found in find_kinds()]
+    return (
+        f"# Exit codes\n\n{NOTE}\n"
+        "An exit code says what the operator must do, not which stage failed; the stage is in the\n"
+        "[report](report.md). Codes are frozen: new ones may be added, none will change. What each looks like and\n"
+        "what to do about it: [when it fails](../how-to/when-it-fails.md).\n\n"
+        + table(("code", "name", "means", "worth running again as it is"), rows)
+        + "\nSeveral images and sites give one code: 0 if all went well; the common code if every one of them failed\n"
+        "with that same code; 3 in all other cases. Standard output that is closed early (`hpcbake ... | head`)\n"
+        "ends with 141, as for any program.\n\n"
+        "## Kinds\n\n"
+        "Every failure also carries a kind: a stable dotted name, in the report's `errors[].kind`. It is finer than\n"
+        "the exit code. These are the kinds that hpcbake's code names, with the exit code that each gives.\n\n"
+        + table(("kind", "exit code"), kinds)
+    )
+
+
+_KIND = re.compile(rf"(?:{'|'.join(KIND_FAMILIES)})\.[a-z0-9-]+")
+
+
+def find_kinds() -> list[tuple[str, set[ExitCode]]]:
+    """Every kind in hpcbake's code with its exit codes: those of the exceptions named nearest to it."""
+    kinds: dict[str, set[ExitCode]] = {cls.kind: {cls.exit_code} for cls in failure_classes().values()}
+    for path in sorted((ROOT / "hpcbake").rglob("*.py")):
+        for around in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(around, ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign):
+                _add_kinds(around, kinds)
+    return sorted(kinds.items())
+
+
+def _add_kinds(around: ast.AST, kinds: dict[str, set[ExitCode]]) -> None:
+    """Kinds of `around`, each with the exception named beside it, or else with the only one named around it."""
+    classes = failure_classes()
+    named = {node.id for node in ast.walk(around) if isinstance(node, ast.Name) and node.id in classes}
+    for node in ast.walk(around):
+        parts = list(ast.iter_child_nodes(node)) if isinstance(node, ast.Call | ast.Tuple | ast.Assign) else []
+        parts += [part.value for part in parts if isinstance(part, ast.keyword)]
+        beside = [part.id for part in parts if isinstance(part, ast.Name) and part.id in classes]
+        near = beside[:1] or (list(named) if len(named) == 1 else [])
+        for part in parts:
+            if isinstance(part, ast.Constant) and isinstance(part.value, str) and _KIND.fullmatch(part.value) and near:
+                kinds.setdefault(part.value, set()).add(classes[near[0]].exit_code)
+
+
+# ---- files that users write -----------------------------------------------------------------------------------------
+
+_SITE_DEFAULTS: dict[str, object] = {
+    "login": Login(host=""),
+    "store": Store(root=""),
+    "runtime": Runtime(),
+    "slurm": Slurm(),
+    "profile": Profile(),
+    "profile.gpu": Gpu(),
+    "profile.inject": Injection(name=""),
+}
+
+
+def value_text(schema: Mapping[str, Any]) -> str:
+    """What a value may be, from the JSON Schema fragment of its field."""
+    kind = schema.get("type")
+    if "enum" in schema:
+        return " or ".join(code(option) for option in schema["enum"])
+    if kind == "integer":
+        return f"whole number, {schema['minimum']} to {schema['maximum']}"
+    if kind == "boolean":
+        return "`true` or `false`"
+    if kind == "array":
+        return "list of " + (
+            "mappings, see below" if schema["items"].get("type") == "object" else value_text(schema["items"])
+        )
+    if kind == "object":
+        return "mapping, see below"
+    if isinstance(kind, list):
+        return "duration: `90`, `90s`, `15m`, `2h`" if "pattern" in schema else 'version, such as `"2.28"`'
+    pattern = str(schema.get("pattern", "")).removeprefix("^(?:").removesuffix(")$")
+    return f"text: {code(pattern)}" if pattern else ("text" if "minLength" in schema else "shell lines")
+
+
+def default_text(key: str, defaults: object, *, required: bool) -> str:
+    if required:
+        return "required"
+    value = next((getattr(defaults, name) for name in (key, f"{key}_s") if hasattr(defaults, name)), None)
+    if value is None or value in ("", ()) or dataclasses.is_dataclass(value):
+        return ""
+    if hasattr(defaults, f"{key}_s"):
+        return code(f"{value:g}s")
+    return code(str(value).lower() if isinstance(value, bool) else value)
+
+
+def render_site_config() -> str:
+    parts = [
+        f"# The site config\n\n{NOTE}\n"
+        "One file per cluster, `site-configs/<name>.yaml`. How to write one:\n"
+        "[write a site config](../how-to/write-a-site-config.md). Two that work, for the lab's sites:\n"
+        "[alder.yaml](../../site-configs/alder.yaml) and [birch.yaml](../../site-configs/birch.yaml).\n"
+        "Editors that know the YAML language server check the file while you type if it begins with\n"
+        "`# yaml-language-server: $schema=site.schema.json`\n"
+        "([site.schema.json](../../site-configs/site.schema.json)).\n\n"
+        "Scalars are kept as they are written: `2.30` stays 2.30, `no` is the text no. YAML aliases are not read.\n"
+        "Unknown keys are mistakes, not warnings. All mistakes of all files are shown at once, and nothing starts.\n"
+    ]
+    for name, fields in SECTIONS.items():
+        defaults = _SITE_DEFAULTS.get(name)
+        rows = [
+            (code(key), value_text(field.schema), default_text(key, defaults, required=field.required), field.doc)
+            for key, field in fields.items()
+        ]
+        parts.append(f"\n## {f'`{name}`' if name else 'Top level'}\n\n")
+        parts.append(table(("key", "value", "default", "what it is"), rows))
+    return "".join(parts)
+
+
+def render_project_file() -> str:
+    parts = [
+        f"# The project file\n\n{NOTE}\n"
+        "`hpcbake.yaml`, beside the bake file. Optional: without it every target gets the smoke test `cpu` and no\n"
+        "command is put on PATH. How to use it: [smoke tests](../how-to/smoke-tests.md).\n\n"
+        "## Top level\n\n",
+        table(("key", "value", "what it is"), _project_rows(PROJECT.schema())),
+    ]
+    for name, field in PROJECT.fields.items():
+        schema: Any = field.schema
+        defaults = SmokeTest(name="") if name == "smoke" else None
+        required = schema["items"].get("required", ())
+        rows = [
+            (code(key), value_text(entry), default_text(key, defaults, required=key in required), entry["description"])
+            for key, entry in schema["items"]["properties"].items()
+        ]
+        parts += [f"\n## Items of `{name}`\n\n", table(("key", "value", "default", "what it is"), rows)]
+    parts.append(
+        "\nAn item of `smoke` that has a `command` and no `template` uses the template `command`. Targets are named\n"
+        "as in the resolved plan (`hpcbake print` shows the names); `*`, `?` and `[abc]` match as in a shell.\n"
+    )
+    return "".join(parts)
+
+
+def _project_rows(schema: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    return [(code(key), value_text(entry), entry["description"]) for key, entry in schema["properties"].items()]
+
+
+def render_bake_codes() -> str:
+    meanings = {**codes.MEANINGS, **resolution_codes.MEANINGS}
+    return (
+        f"# Codes of bake file diagnostics\n\n{NOTE}\n"
+        "What is wrong in a bake file is shown with file, line, column and one of these codes. Codes are stable.\n\n"
+        + table(("code", "means"), ((code(name), meaning) for name, meaning in sorted(meanings.items())))
+    )
+
+
+# ---- verbs ----------------------------------------------------------------------------------------------------------
+
+
+def render_verb(verb: str, command: click.Command) -> str:
+    parts = [f"# hpcbake {verb}\n\n{NOTE}\n", _command_text(f"hpcbake {verb}", command)]
+    if isinstance(command, click.Group):
+        for name, part in command.commands.items():
+            parts += [f"\n## hpcbake {verb} {name}\n\n", _command_text(f"hpcbake {verb} {name}", part)]
+    parts.append("\nExit codes: [all of them](../exit-codes.md).\n")
+    return "".join(parts)
+
+
+def _command_text(name: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=name)
+    usage = " ".join([name, *command.collect_usage_pieces(context)])
+    parts = [f"```\n{usage}\n```\n", *(f"\n{paragraph}\n" for paragraph in help_paragraphs(command.help or ""))]
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    if options:
+        parts += ["\n", table(("option", "default", "what it does"), map(_option_row, options))]
+    return "".join(parts)
+
+
+def help_paragraphs(text: str) -> Iterator[str]:
+    """Click's help text as Markdown: paragraphs marked with `\\b` keep their lines, others flow."""
+    lines = [line.strip() if not line.startswith(" " * 8) else line[4:] for line in text.splitlines()]
+    for paragraph in "\n".join(lines).split("\n\n"):
+        if paragraph.startswith("\b"):
+            yield "```\n" + paragraph.lstrip("\b\n") + "\n```"
+        elif paragraph.strip():
+            yield paragraph.strip()
+
+
+def _option_row(option: click.Option) -> tuple[str, str, str]:
+    choices = isinstance(option.type, click.Choice) and "|".join(map(str, option.type.choices))
+    metavar = "" if option.is_flag else f" {option.metavar or choices or option.type.name.upper()}"
+    environment = f" Environment variable: `{option.envvar}`." if option.envvar else ""
+    repeatable = " May be given several times." if option.multiple else ""
+    shown = option.show_default and not option.is_flag
+    default = code(option.default) if shown else ""
+    return code(", ".join(option.opts) + metavar), default, f"{option.help or ''}{repeatable}{environment}"
+
+
+# ---- all pages ------------------------------------------------------------------------------------------------------
+
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/reference/exit-codes.md": render_exit_codes,
+    "docs/reference/site-config.md": render_site_config,
+    "docs/reference/project-file.md": render_project_file,
+    "docs/reference/bake-codes.md": render_bake_codes,
+    "docs/reference/smoke-states.md": render_smoke_states,
+    "docs/reference/report.schema.json": render_report_schema,
+    "site-configs/site.schema.json": render_site_schema,
+}
+
+
+def render_pages() -> tuple[dict[str, str], list[str]]:
+    """Every generated page by its path, and what could not be made."""
+    pages, failures = {name: render() for name, render in PAGES.items()}, []
+    for verb, (module, _) in VERBS.items():
+        try:
+            command = importlib.import_module(module).command
+        except ImportError as error:
+            failures.append(f"{_VERBS_FOLDER}/{verb}.md: cannot be made: {error}")
+            continue
+        pages[f"{_VERBS_FOLDER}/{verb}.md"] = render_verb(verb, command)
+    return pages, failures
+
+
+def stale_files(root: Path, pages: Mapping[str, str]) -> list[str]:
+    """Pages that are missing, say something else than the code, or belong to a verb that is gone."""
+    stale = []
+    for name, text in pages.items():
+        path = root / name
+        if not path.is_file():
+            stale.append(f"{name}: missing")
+        elif path.read_text(encoding="utf-8") != text:
+            stale.append(f"{name}: stale")
+    present = {str(path.relative_to(root)) for path in (root / _VERBS_FOLDER).glob("*.md")}
+    known = {f"{_VERBS_FOLDER}/{verb}.md" for verb in VERBS}
+    return stale + [f"{name}: no such verb" for name in sorted(present - known)]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or with `--check` name what is stale or broken; 0 when nothing is."""
+    pages, complaints = render_pages()
+    if "--check" in arguments:
+        complaints += stale_files(ROOT, pages)
+    else:
+        for name, text in pages.items():
+            path = ROOT / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.is_file() or path.read_text(encoding="utf-8") != text:
+                path.write_text(text, encoding="utf-8")
+    complaints += broken_links(ROOT)
+    for complaint in complaints:
+        click.echo(complaint, err=True)
+    if complaints:
+        click.echo("help: run `python docs/generate.py`, and mend the links by hand", err=True)
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
