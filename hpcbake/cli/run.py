@@ -31,11 +31,14 @@ from hpcbake.model.site import Site
 from hpcbake.report.document import render_report
 from hpcbake.report.records import FileRecord, RunRecord, ShipReport, error_record
 from hpcbake.report.terminal import print_report
-from hpcbake.ship.journal import Journal, find_dead_run
+from hpcbake.ship.journal import Journal, find_dead_run, prune_runs
 from hpcbake.ship.project import Project
 from hpcbake.ship.ship import ShipResult, ship
 from hpcbake.ship.site_run import ShipSettings
 from hpcbake.ship.times import render_utc, run_id
+
+#: Journals, build logs and reports of so many runs are kept.
+KEPT_RUNS = 200
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -99,6 +102,7 @@ def perform_run(
     if dead is not None:
         where = f"{dead.last_stage}{' for ' + dead.last_site if dead.last_site else ''}"
         listener.step("resume", f"previous run {dead.id} (pid {dead.pid}) died in {where}; resuming")
+    prune_runs(runs, keep=KEPT_RUNS)
     journal = Journal(runs / identity / "journal.jsonl")
     journal.note(
         "begin",

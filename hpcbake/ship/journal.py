@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -119,6 +120,27 @@ def find_dead_run(runs: Path, project: str, *, boot_id: str) -> PastRun | None:
     for folder in folders[:50]:
         past = read_past_run(folder / "journal.jsonl")
         if past is not None and past.project == project:
-            alive = past.boot_id == boot_id and Path(f"/proc/{past.pid}").exists()
-            return None if past.is_ended or alive else past
+            is_running = past.boot_id == boot_id and is_alive(past.pid)
+            return None if past.is_ended or is_running else past
     return None
+
+
+def is_alive(pid: int) -> bool:
+    """Does a process of this number run on this machine? Works without /proc, as on macOS."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def prune_runs(runs: Path, *, keep: int) -> None:
+    """Remove the folders of all but the newest `keep` runs; one that cannot be removed stays."""
+    try:
+        folders = sorted((folder for folder in runs.iterdir() if folder.is_dir()), reverse=True)
+    except OSError:
+        return
+    for folder in folders[keep:]:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -22,7 +22,7 @@ fi
 
 # What a dead run of this digest left is ours to sweep: we hold its lease.
 scratch=$own/incoming/$image-$hex
-rm -rf "$scratch"
+discard "$scratch"
 make_folder "$scratch/tmp"
 make_folder "$scratch/cache"
 have_kb=$(df -Pk "$scratch" | awk 'NR == 2 {print $4}')

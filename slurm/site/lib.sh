@@ -69,10 +69,13 @@ take_lease() {  # take_lease NAME: waits up to $lock_wait seconds
   { while sleep 20 && [ -d "/proc/$$" ]; do touch -c "$lease/holder"; done; } >/dev/null 2>&1 </dev/null &
   heartbeat=$!
 }
+discard() {  # an unpacked image may hold folders that even their owner cannot write
+  [ ! -e "$1" ] || { chmod -R u+rwX "$1" 2>/dev/null; rm -rf "$1"; }
+}
 release_lease() {
   [ -z "${child:-}" ] || kill "$child" 2>/dev/null
   [ -z "${heartbeat:-}" ] || kill "$heartbeat" 2>/dev/null
-  [ -z "${scratch:-}" ] || rm -rf "$scratch"
+  [ -z "${scratch:-}" ] || discard "$scratch"
   [ -z "${lease:-}" ] || rm -rf "$lease"
   lease=
 }

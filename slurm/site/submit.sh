@@ -12,8 +12,14 @@ number=$(find "$folder" -mindepth 1 -maxdepth 1 -name 'attempt-*' 2>/dev/null | 
 attempt=$folder/attempt-$number
 # A new attempt: the first; one asked for after a failure; one after a job that ended without leaving a result.
 is_lost() {
-  [ -s "$1/job" ] && [ ! -s "$1/result.json" ] && [ $(($(date +%s) - $(mtime_of "$1/job"))) -gt 30 ] &&
-    squeue -h >/dev/null 2>&1 && [ -z "$(squeue -h -j "$(cat "$1/job")" -t PD,R,CF,CG,S,ST,RS,SO -o %i 2>/dev/null)" ]
+  [ -s "$1/job" ] && [ ! -s "$1/result.json" ] && [ $(($(date +%s) - $(mtime_of "$1/job"))) -gt 30 ] || return 1
+  squeue -h >/dev/null 2>&1 || return 1  # a scheduler that does not answer proves nothing
+  # An id that Slurm has forgotten gives an error or an empty answer, by version.
+  state=$(squeue -h -t all -j "$(cat "$1/job")" -o %T 2>/dev/null | head -n 1)
+  case $state in
+    '' | BOOT_FAIL | CANCELLED | COMPLETED | DEADLINE | FAILED | NODE_FAIL | OUT_OF_MEMORY | PREEMPTED | REVOKED | TIMEOUT) ;;
+    *) return 1 ;;
+  esac
 }
 if [ "$number" -eq 0 ]; then again=yes
 elif [ -s "$attempt/result.json" ]; then
