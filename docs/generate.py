@@ -12,6 +12,7 @@ import importlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ _MEANINGS = {
 }
 
 
+@cache
 def failure_classes() -> dict[str, type[HpcbakeError]]:
     """Every exception of hpcbake by name."""
     return {
@@ -91,7 +93,8 @@ def find_kinds() -> list[tuple[str, set[ExitCode]]]:
     """Every kind in hpcbake's code with its exit codes: those of the exceptions named nearest to it."""
     kinds: dict[str, set[ExitCode]] = {cls.kind: {cls.exit_code} for cls in failure_classes().values()}
     for path in sorted((ROOT / "hpcbake").rglob("*.py")):
-        for around in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        for around in ast.walk(ast.parse(text)) if _KIND.search(text) else ():
             if isinstance(around, ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign):
                 _add_kinds(around, kinds)
     return sorted(kinds.items())
@@ -100,8 +103,9 @@ def find_kinds() -> list[tuple[str, set[ExitCode]]]:
 def _add_kinds(around: ast.AST, kinds: dict[str, set[ExitCode]]) -> None:
     """Kinds of `around`, each with the exception named beside it, or else with the only one named around it."""
     classes = failure_classes()
-    named = {node.id for node in ast.walk(around) if isinstance(node, ast.Name) and node.id in classes}
-    for node in ast.walk(around):
+    nodes = list(ast.walk(around))
+    named = {node.id for node in nodes if isinstance(node, ast.Name) and node.id in classes}
+    for node in nodes:
         parts = list(ast.iter_child_nodes(node)) if isinstance(node, ast.Call | ast.Tuple | ast.Assign) else []
         parts += [part.value for part in parts if isinstance(part, ast.keyword)]
         beside = [part.id for part in parts if isinstance(part, ast.Name) and part.id in classes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -13,11 +14,11 @@ _SKIPPED_FOLDERS = {"build", "dist", "node_modules", "__pycache__"}
 
 def markdown_files(root: Path) -> list[Path]:
     """Every Markdown file of the repository, generated and hidden folders left out."""
-    return [
-        path
-        for path in sorted(root.rglob("*.md"))
-        if not any(part.startswith(".") or part in _SKIPPED_FOLDERS for part in path.relative_to(root).parts)
-    ]
+    found: list[Path] = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _SKIPPED_FOLDERS]
+        found += [Path(folder, name) for name in files if name.endswith(".md")]
+    return sorted(found)
 
 
 def heading_anchors(text: str) -> set[str]:
