@@ -22,6 +22,8 @@ COMPOSE_SCHEMA = "HB-BAKE-251"
 COMPOSE_INTERPOLATION = "HB-BAKE-252"
 COMPOSE_REFERENCE = "HB-BAKE-253"
 COMPOSE_ENV_FILE = "HB-BAKE-254"
+COMPOSE_UNSET = "HB-BAKE-255"
+COMPOSE_UNKNOWN_KEY = "HB-BAKE-256"
 
 MEANINGS: Final[dict[str, str]] = {
     ENTRY: "an entry of cache-from, cache-to, output, secret, ssh or attest that cannot be read",
@@ -41,5 +43,7 @@ MEANINGS: Final[dict[str, str]] = {
     COMPOSE_SCHEMA: "a compose file with a key or value that the compose specification does not have",
     COMPOSE_INTERPOLATION: "a `${…}` of a compose file that cannot be resolved",
     COMPOSE_REFERENCE: "a compose file that refers to a service, secret or file that is not there",
-    COMPOSE_ENV_FILE: "an .env file that cannot be read",
+    COMPOSE_ENV_FILE: "an env file that cannot be read",
+    COMPOSE_UNSET: "warning: a compose file uses a variable that is not set",
+    COMPOSE_UNKNOWN_KEY: "warning: a key of x-bake that means nothing",
 }

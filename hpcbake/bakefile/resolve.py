@@ -106,7 +106,7 @@ def read_sources(
             local_platform=local_platform,
         )
     model = build_model([*compose.targets, *definitions.targets], [*compose.groups, *definitions.groups])
-    return ReadFiles(model, definitions.variables, definitions.warnings, tuple(files))
+    return ReadFiles(model, definitions.variables, (*compose.warnings, *definitions.warnings), tuple(files))
 
 
 def _is_compose(text: str, world: ComposeWorld) -> bool:
