@@ -6,7 +6,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hpcbake.report.records import ImageRecord, Outcome, ShipReport, SiteRecord
+from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, ShipReport, SiteRecord
 
 _STYLE = {
     Outcome.OK: "bold green",
@@ -74,23 +74,35 @@ def _size(value: object) -> str:
 
 
 def _failures(report: ShipReport) -> list[RenderableType]:
-    parts: list[RenderableType] = []
-    errors = [(None, None, report.error)] if report.error else []
-    located = [(site.name, image.target, image.error) for site in report.sites for image in site.images if image.error]
-    for site_name, target, error in [*errors, *located]:
-        assert error is not None
-        where = " · ".join(part for part in (site_name, target, error.stage) if part)
-        text = Text("\n")
-        text.append(where, style="bold red")
-        text.append(f"\n  {error.message}")
-        output = error.evidence.get("output")
-        if output:
-            text.append("".join(f"\n  | {line}" for line in str(output).splitlines()), style="dim")
-        if error.remedy:
-            text.append("\n  help: ", style="bold")
-            text.append(error.remedy)
-        parts.append(text)
-    return parts
+    """What went wrong, each cause once: sites that failed in the same way stand together."""
+    causes: dict[tuple[str, str, str, str, str], list[str]] = {}
+    if report.error:
+        causes[_cause("", "", report.error)] = []
+    for target in report.targets:
+        if target.error:
+            causes[_cause("", target.name, target.error)] = []
+    for site in report.sites:
+        for image in site.images:
+            if image.error:
+                causes.setdefault(_cause(site.name, image.target, image.error), []).append(site.name)
+    return [_failure(cause, sites) for cause, sites in causes.items()]
+
+
+def _cause(site: str, target: str, error: ErrorRecord) -> tuple[str, str, str, str, str]:
+    message = error.message.removeprefix(f"{site}: ") if site else error.message
+    return target, error.stage, message, str(error.evidence.get("output", "")), error.remedy
+
+
+def _failure(cause: tuple[str, str, str, str, str], sites: list[str]) -> Text:
+    target, stage, message, output, remedy = cause
+    text = Text("\n")
+    text.append(" · ".join(part for part in (", ".join(sites), target, stage) if part), style="bold red")
+    text.append(f"\n  {message}")
+    text.append("".join(f"\n  | {line}" for line in output.splitlines()), style="dim")
+    if remedy:
+        text.append("\n  help: ", style="bold")
+        text.append(remedy)
+    return text
 
 
 def _closing(report: ShipReport) -> Text:

@@ -38,11 +38,9 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
     for finding in findings:
         lines.append(f"[{finding.rule}] {finding.message}")
         lines += [f"    came with: {finding.origin}"] if finding.origin else []
-        lines += (
-            [f"    files: {', '.join(finding.paths[:5])}{' …' if len(finding.paths) > 5 else ''}"]
-            if finding.paths
-            else []
-        )
+        more = f" and {len(finding.paths) - 5} more" if len(finding.paths) > 5 else ""
+        lines += [f"    files: {', '.join(finding.paths[:5])}{more}"] if finding.paths else []
+        lines += [f"    mend: {finding.remedy}"] if finding.remedy else []
     return lines
 
 

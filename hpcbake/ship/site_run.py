@@ -172,11 +172,11 @@ class SiteRun:
             failed = verdict.verdict is Verdict.FAIL
             decisive = [f for f in findings if f.severity is (Severity.ERROR if failed else Severity.UNKNOWN)]
             failure = IncompatibleError if failed else UncheckedError
+            word = "does not fit" if failed else "could not be checked"
+            more = f" (and {len(decisive) - 1} more)" if len(decisive) > 1 else ""
             raise failure(
-                f"{self._site.name}: {item.image.name} does not fit: {decisive[0].message}"
-                if failed
-                else f"{self._site.name}: {item.image.name} could not be checked: {decisive[0].message}",
-                remedy=decisive[0].remedy,
+                f"{self._site.name}: {item.image.name} {word}: {decisive[0].message}{more}",
+                remedy=decisive[0].remedy if len(decisive) == 1 else "mend what the findings name, then ship again",
                 evidence={**evidence, "output": "\n".join(finding_lines(decisive))},
             )
         self._notes += [f"{item.image.name}: {finding.message}" for finding in findings]
