@@ -10,13 +10,24 @@ _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _PATH = r"/[^\x00-\x1f]*"
 _SLURM_TIME = r"[0-9]+(?::[0-9]{2}){0,2}|[0-9]+-[0-9]{1,2}(?::[0-9]{2}){0,2}"
 
+
+def _word(doc: str) -> Field:
+    """A name as Slurm and Unix give them: no white space, no quotes."""
+    return text(doc, pattern=_WORD, expected="a word of letters, digits, dot, _ and -")
+
+
 LOGIN = Section(
     {
         "host": text(
-            "ssh alias or address of the login node", pattern=r"[A-Za-z0-9_\[][A-Za-z0-9._:%\]-]*", required=True
+            "ssh alias or address of the login node",
+            pattern=r"[A-Za-z0-9_\[][A-Za-z0-9._:%\]-]*",
+            expected="a host name, alias or address",
+            required=True,
         ),
         "transport": choice("fabric", "openssh", "local", doc="how to get there; `openssh` runs your own ssh program"),
-        "user": text("login name; default: what ssh_config says", pattern=r"[A-Za-z_][A-Za-z0-9._@\\-]*"),
+        "user": text(
+            "login name; default: what ssh_config says", pattern=r"[A-Za-z_][A-Za-z0-9._@\\-]*", expected="a login name"
+        ),
         "port": integer("TCP port; default: what ssh_config says", low=1, high=65535),
         "ssh_config": text("ssh_config file to use instead of ~/.ssh/config; ${NAME:-default} is replaced"),
         "connect_timeout": seconds("how long one attempt to connect may take", high=600),
@@ -27,9 +38,12 @@ LOGIN = Section(
 STORE = Section(
     {
         "root": text(
-            "absolute folder of the store, on a file system that compute nodes see", pattern=_PATH, required=True
+            "absolute folder of the store, on a file system that compute nodes see",
+            pattern=_PATH,
+            expected="an absolute path",
+            required=True,
         ),
-        "group": text("group that owns the SIFs", pattern=_WORD),
+        "group": _word("group that owns the SIFs"),
         "mode": text("mode of a SIF, octal", pattern=r"0[0-7]{3}", expected="an octal mode such as '0644'"),
     },
     "where SIFs lie on the site",
@@ -37,7 +51,11 @@ STORE = Section(
 
 RUNTIME = Section(
     {
-        "program": text("apptainer or singularity, by name or absolute path", pattern=r"[A-Za-z0-9_./+-]+"),
+        "program": text(
+            "apptainer or singularity, by name or absolute path",
+            pattern=r"[A-Za-z0-9_./+-]+",
+            expected="a program's name or path",
+        ),
         "prelude": shell_text("shell lines that make the program available, such as `module load apptainer`"),
         "pull_timeout": seconds("how long one pull may take"),
         "plain_http": listing(
@@ -50,11 +68,13 @@ RUNTIME = Section(
 
 SLURM = Section(
     {
-        "partition": text("partition for smoke jobs", pattern=_WORD),
-        "account": text("account to charge", pattern=_WORD),
-        "qos": text("quality of service", pattern=_WORD),
-        "constraint": text("node features", pattern=r"[A-Za-z0-9_.,&|*()\[\]-]+"),
-        "reservation": text("reservation to use", pattern=_WORD),
+        "partition": _word("partition for smoke jobs"),
+        "account": _word("account to charge"),
+        "qos": _word("quality of service"),
+        "constraint": text(
+            "node features", pattern=r"[A-Za-z0-9_.,&|*()\[\]-]+", expected="node features as sbatch takes them"
+        ),
+        "reservation": _word("reservation to use"),
         "time_limit": text(
             "time limit of a smoke job, as sbatch takes it", pattern=_SLURM_TIME, expected="a time such as 00:05:00"
         ),
@@ -106,7 +126,12 @@ PROFILE = Section(
 
 SITE = Section(
     {
-        "name": text("name of the site; must be the file's name", pattern=r"[a-z0-9][a-z0-9-]{0,62}", required=True),
+        "name": text(
+            "name of the site; must be the file's name",
+            pattern=r"[a-z0-9][a-z0-9-]{0,62}",
+            expected="lower-case letters, digits and -",
+            required=True,
+        ),
         "description": text("one line for people"),
         "login": LOGIN.as_field(required=True),
         "store": STORE.as_field(required=True),

@@ -80,7 +80,7 @@ class Answer:
     def blocks(self, word: str) -> Iterator[Answer]:
         """The answer cut into pieces, each beginning with a line of this word."""
         starts = [index for index, (key, _) in enumerate(self.lines) if key == word]
-        for start, end in zip(starts, [*starts[1:], len(self.lines)], strict=True):
+        for start, end in zip(starts, [*starts[1:], len(self.lines)], strict=False):
             yield Answer(self.lines[start:end])
 
 
