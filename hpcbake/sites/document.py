@@ -48,7 +48,7 @@ class Reading:
         """Raise one ConfigError that shows every mistake with its source line and a caret."""
         if not self.mistakes:
             return
-        found = sorted(set(self.mistakes), key=lambda m: (m.line, m.column))
+        found = sorted(dict.fromkeys(self.mistakes), key=lambda m: (m.line, m.column))
         lines = self.text.splitlines()
         shown = "\n".join(_render_mistake(self.path, lines, mistake) for mistake in found)
         count = "1 mistake" if len(found) == 1 else f"{len(found)} mistakes"
