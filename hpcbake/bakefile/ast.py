@@ -6,7 +6,12 @@ knows how the text was parsed; `encode` and `decode` turn a tree into plain JSON
 
 from __future__ import annotations
 
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple
+
+#: Any of the expression classes below. Not a union: mypy never finishes with tuples that hold each other.
+Node = Any
+#: Attr or Key.
+Step = Any
 
 
 class Literal(NamedTuple):
@@ -44,7 +49,7 @@ class Wrapped(NamedTuple):
 class Joined(NamedTuple):
     """A `%{ for }` directive: the results of the loop joined into one string."""
 
-    loop: For
+    loop: Any
     start: int
     end: int
 
@@ -188,29 +193,6 @@ class For(NamedTuple):
     end: int
 
 
-Node = Union[  # noqa: UP007  (evaluated at run time, where forward references cannot be joined by |)
-    Literal,
-    NumberLiteral,
-    Template,
-    Wrapped,
-    Joined,
-    Parens,
-    Variable,
-    Traversal,
-    Index,
-    SplatItem,
-    Splat,
-    Call,
-    Conditional,
-    Operation,
-    Unary,
-    TupleNode,
-    ObjectNode,
-    For,
-]
-Step = Union[Attr, Key]  # noqa: UP007
-
-
 class Attribute(NamedTuple):
     """`name = expression` in a body; `start`..`name_end` is the name."""
 
@@ -234,7 +216,7 @@ class Block(NamedTuple):
 
     type: str
     labels: tuple[Label, ...]
-    body: Body
+    body: Any
     type_end: int
     header_end: int
     start: int
