@@ -87,6 +87,8 @@ class ElfFacts:
     private_needs: tuple[tuple[str, str], ...] = ()
     private_offers: tuple[str, ...] = ()
     loader: LoaderFacts | None = None
+    #: The release that a libc.so.6 says it is (`2.28`): its version names can be newer or older.
+    release: str = ""
     #: What was not as it should be. A file with problems was not fully read.
     problems: tuple[str, ...] = ()
 

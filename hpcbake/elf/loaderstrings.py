@@ -18,6 +18,7 @@ _FOLDERS = re.compile(rb"(?<=\0)(?:/[!-~]*?lib[!-~]*?/\0)+")
 _CACHE = re.compile(rb"/[!-~]*/ld\.so\.cache(?=\0)")
 _MUSL_FOLDERS = re.compile(rb"(?<=\0)(?:/[!-9;-~]*lib[!-9;-~]*)(?::/[!-9;-~]+)+(?=\0)")
 _MUSL_CACHE = re.compile(rb"/[!-~]*/?ld-musl-[!-~]+\.path(?=\0)")
+_BANNER = re.compile(rb"GNU C Library [^\n\0]{0,200}?version ([0-9]+(?:\.[0-9]+)+)")
 _MAX_BYTES = 4 * 1024 * 1024
 
 
@@ -39,6 +40,14 @@ def find_loader_facts(layout: Layout, soname: str | None) -> LoaderFacts | None:
             names = folders.group().split(b":") if folders else []
             return LoaderFacts(tuple(map(_text, names)), _text(cache.group()) if cache else "")
     return None
+
+
+def find_libc_release(layout: Layout, soname: str | None) -> str:
+    """The release in the banner that `libc.so.6` prints when it is run; empty for anything else."""
+    if soname != "libc.so.6":
+        return ""
+    banner = _BANNER.search(_constants(layout))
+    return banner.group(1).decode("ascii") if banner else ""
 
 
 def _constants(layout: Layout) -> bytes:

@@ -23,7 +23,7 @@ from hpcbake.elf.layout import (
     aligned,
     read_layout,
 )
-from hpcbake.elf.loaderstrings import find_loader_facts
+from hpcbake.elf.loaderstrings import find_libc_release, find_loader_facts
 from hpcbake.elf.symbols import find_private_symbols
 from hpcbake.elf.versions import DefinedVersion, NeededVersion, read_defined_versions, read_needed_versions, text_at
 from hpcbake.elf.window import ELF_MAGIC, Window
@@ -149,6 +149,7 @@ def _read_dynamic(layout: Layout) -> dict[str, Any]:
     facts["offers"] = tuple(offer.version for offer in offers)
     facts.update(find_private_symbols(layout, values, names, needs, offers))
     facts["loader"] = find_loader_facts(layout, facts.get("soname"))
+    facts["release"] = find_libc_release(layout, facts.get("soname"))
     return facts
 
 
