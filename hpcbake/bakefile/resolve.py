@@ -53,6 +53,11 @@ def resolve(
     Raises BakeFileError for anything wrong in the files, UsageError for anything wrong in the request.
     """
     read = read_request(request, folder=folder, environment=environment, stdin=stdin, local_platform=local_platform)
+    return plan_of(read, request, folder=folder, environment=environment)
+
+
+def plan_of(read: ReadFiles, request: BakeRequest, *, folder: Path, environment: Mapping[str, str]) -> Plan:
+    """The plan that `request` makes of files that were read already. Raises as `resolve` does."""
     model = read.model
     overrides = parse_overrides(request.all_overrides(), model.targets, environment)
     selection = select(model, request.targets)

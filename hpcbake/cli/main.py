@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "status": ("hpcbake.cli.status", "Show what is on every site."),
     "print": ("hpcbake.cli.print", "Show the plan: bake files with everything resolved."),
+    "lint": ("hpcbake.cli.lint", "Look for what will hurt on a cluster, before anything is built."),
     "build": ("hpcbake.cli.build", "Build and push the targets; print the digests."),
     "check": ("hpcbake.cli.check", "Judge whether an image runs on a site."),
     "deliver": ("hpcbake.cli.deliver", "Put the SIF of a digest into the store of every site."),
