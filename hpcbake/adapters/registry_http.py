@@ -230,6 +230,6 @@ def _sort_tls_failure(url: str, cause: Exception) -> RegistryError | Passing:
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     return RegistryError(
         f"the TLS certificate of {host} is not trusted: {text[:300]} (local time {now})",
-        remedy="name the CA file of the registry (--ca-file or SSL_CERT_FILE), or have its certificate renewed",
+        remedy="name the CA file of the registry in HPCBAKE_CA_FILE, or have its certificate renewed",
         kind="registry.tls",
     )

@@ -75,7 +75,8 @@ def _print(sites: list[Site], seen: list[SiteStatus | HpcbakeError]) -> None:
     console.print(table)
     for site, status in zip(sites, seen, strict=True):
         if isinstance(status, HpcbakeError):
-            console.print(f"\n{site.name}: {status.message}", markup=False, style="red")
+            message = status.message.removeprefix(f"{site.name}: ")
+            console.print(f"\n{site.name}: {message}", markup=False, style="red")
             if status.remedy:
                 console.print(f"  help: {status.remedy}", markup=False)
         else:

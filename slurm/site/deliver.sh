@@ -32,7 +32,7 @@ case $have_inodes in *[!0-9]* | '') ;; *) [ "$have_inodes" -ge 64 ] || fail spac
 
 eval "$prelude" >"$scratch/prelude.log" 2>&1 || say note "the site's prelude ended with an error"
 command -v "$program" >/dev/null 2>&1 ||
-  fail runtime "no $program after the prelude: $(tail -n 3 "$scratch/prelude.log" | tr '\n' ' ')"
+  fail runtime "no $program on PATH after the prelude, which printed: $(tail -n 3 "$scratch/prelude.log" | grep . || echo nothing)"
 say runtime "$("$program" --version 2>/dev/null | head -n 1)"
 
 # A folder for temporary files and a cache of its own: a poisoned or shared cache must not matter, and /tmp may be tiny.
