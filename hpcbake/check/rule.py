@@ -50,6 +50,11 @@ class Cause:
         count = len(self.paths) - 1
         return f" and {count} more file{'s' if count > 1 else ''}" if count else ""
 
+    @property
+    def need(self) -> str:
+        """The verb that agrees with one or many files."""
+        return "need" if len(self.paths) > 1 else "needs"
+
     def sorted_paths(self) -> tuple[str, ...]:
         return tuple(sorted(self.paths)[:_MAX_PATHS])
 

@@ -39,7 +39,7 @@ def parse_site(content: str, path: str, *, environment: Mapping[str, str]) -> Si
                 poll_interval="poll_interval_s",
             )
         ),
-        profile=_profile(values.get("profile", {})),
+        profile=profile_from_values(values.get("profile", {})),
         path=path,
     )
 
@@ -51,7 +51,8 @@ def _login(values: dict[str, Any], path: str, environment: Mapping[str, str]) ->
     return Login(**values)
 
 
-def _profile(values: dict[str, Any]) -> Profile:
+def profile_from_values(values: dict[str, Any]) -> Profile:
+    """The profile section of a document that was read with its schema."""
     values = dict(values)
     if "gpu" in values:
         values["gpu"] = Gpu(**values["gpu"])

@@ -10,9 +10,9 @@ RULES: tuple[Rule, ...] = (
     architecture.PLATFORM,
     architecture.MACHINE,
     interpreter.RULE,
-    missing_library.RULE,
     symbol_versions.GLIBC,
     symbol_versions.RELR,
     symbol_versions.LIBSTDCXX,
     symbol_versions.OTHER,
+    missing_library.RULE,
 )

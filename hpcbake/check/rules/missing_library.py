@@ -76,7 +76,7 @@ def _finding(case: Case, cause: Cause, missing: Missing, places: dict[str, list[
         rule=RULE.id,
         severity=cause.severity,
         subject=cause.best,
-        message=f"{cause.best}{cause.others} need {name}{via}, {state}",
+        message=f"{cause.best}{cause.others} {cause.need} {name}{via}, {state}",
         remedy=_remedy(case, name, usable),
         origin=cause.origin,
         paths=cause.sorted_paths(),

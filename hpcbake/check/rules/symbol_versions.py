@@ -40,7 +40,7 @@ def find_relr(case: Case) -> Iterator[Finding]:
                 rule=RELR.id,
                 severity=cause.severity,
                 subject=cause.best,
-                message=f"{cause.best}{cause.others} need {_RELR}: linked with -z pack-relative-relocs, "
+                message=f"{cause.best}{cause.others} {cause.need} {_RELR}: linked with -z pack-relative-relocs, "
                 f"which the image's glibc {case.glibc or '(older than 2.36)'} does not know",
                 remedy="link with -Wl,-z,nopack-relative-relocs, or build in a stage that starts from the final "
                 "image's own base",
@@ -66,7 +66,7 @@ def find_too_new_for_libstdcxx(case: Case) -> Iterator[Finding]:
             rule=LIBSTDCXX.id,
             severity=cause.severity,
             subject=cause.best,
-            message=f"{cause.best}{cause.others} need {wanted}, but {provider} offers at most {offered}",
+            message=f"{cause.best}{cause.others} {cause.need} {wanted}, but {provider} offers at most {offered}",
             remedy="build the C++ in a stage that starts from the final image's own base (on EL8 a gcc-toolset links "
             "what is new statically), or ship the newer libstdc++ beside it and let its RUNPATH find it first",
             origin=cause.origin,
@@ -89,7 +89,7 @@ def find_other_versions(case: Case) -> Iterator[Finding]:
             rule=OTHER.id,
             severity=cause.severity,
             subject=cause.best,
-            message=f"{cause.best}{cause.others} need {versions}, which {provider} does not define",
+            message=f"{cause.best}{cause.others} {cause.need} {versions}, which {provider} does not define",
             remedy="take the library and what needs it from the same distribution release, or from the same package",
             origin=cause.origin,
             paths=cause.sorted_paths(),
@@ -140,7 +140,8 @@ def _glibc_finding(case: Case, cause: Cause, versions: set[str]) -> Finding:
         rule=GLIBC.id,
         severity=cause.severity,
         subject=cause.best,
-        message=f"{cause.best}{cause.others} need {wanted}, but the image's own glibc is {release or 'older'}{weak}",
+        message=f"{cause.best}{cause.others} {cause.need} {wanted}, "
+        f"but the image's own glibc is {release or 'older'}{weak}",
         remedy="build it in a stage that starts from the final image's own base, or "
         f"{wheels} (pip install --only-binary=:all:); or start the final image from a newer base{minimum}",
         origin=cause.origin,

@@ -1,0 +1,61 @@
+"""Profiles without a site: a file of one's own, or one of the distributions that ship with hpcbake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hpcbake.datafiles import data_folder
+from hpcbake.errors import ConfigError, UsageError
+from hpcbake.model.site import Login, Site, Store
+from hpcbake.sites.document import Section, listing, parse_document, suggest, text
+from hpcbake.sites.read import profile_from_values
+from hpcbake.sites.schema import PROFILE
+
+_FILE = Section(
+    {
+        **PROFILE.fields,
+        "description": text("one line for people"),
+        "sources": listing(text(), "where the facts come from"),
+    },
+    "what the check judges against",
+)
+
+
+def find_profile(name: str) -> Site:
+    """A stand-in site with the profile of this file (`./cluster.yaml`) or of this shipped name (`rocky-8.10`)."""
+    path = Path(name)
+    if path.is_file():
+        return read_profile(path)
+    shipped = shipped_profiles()
+    if name in shipped:
+        return read_profile(shipped[name])
+    raise UsageError(
+        f"{name!r} is neither a profile file nor a shipped profile",
+        remedy=suggest(name, shipped).replace("known keys", "shipped profiles"),
+    )
+
+
+def shipped_profiles() -> dict[str, Path]:
+    """The profiles that travel with hpcbake, by name."""
+    folder = data_folder("site-configs") / "profiles"
+    return {path.name.removesuffix(".yaml"): path for path in sorted(folder.glob("*.yaml"))}
+
+
+def read_profile(path: Path) -> Site:
+    """The profile in this file, under the file's name."""
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as cause:
+        raise ConfigError(f"{path}: cannot be read: {cause}", kind="config.unreadable") from cause
+    values = parse_document(content, str(path), _FILE)
+    description = str(values.pop("description", ""))
+    values.pop("sources", None)
+    name = path.name.removesuffix(".yaml").removesuffix(".yml")
+    return Site(
+        name=name,
+        login=Login(host=""),
+        store=Store(root=""),
+        profile=profile_from_values(values),
+        description=description,
+        path=str(path),
+    )
