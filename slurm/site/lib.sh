@@ -15,6 +15,8 @@ fail() { class=$1; shift; say error "$class $(printf '%s' "$*" | tr '\n' ' ')"; 
 own=$root/.hpcbake
 boot_id=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown)
 me=$(uname -n)
+# This very process: $$ is the shell that the script was sent to, which may die and leave the script running.
+self=$(exec sh -c 'echo "$PPID"')
 
 make_folder() {
   mkdir -p "$1" 2>/dev/null || {
@@ -39,15 +41,19 @@ holder_is_dead() {
   fi
   [ -n "$(find "$1/holder" -mmin +5 2>/dev/null)" ]
 }
-take_over() {  # of many who see a dead holder one wins, by the mkdir inside the dead lease
-  mkdir "$1/takeover" 2>/dev/null || {
-    [ -n "$(find "$1/takeover" -maxdepth 0 -mmin +1 2>/dev/null)" ] && rmdir "$1/takeover" 2>/dev/null
+take_over() {  # of many who see a dead holder one wins, by a mkdir beside the lease: one inside would make it young
+  mkdir "$1.takeover" 2>/dev/null || {
+    [ -n "$(find "$1.takeover" -maxdepth 0 -mmin +1 2>/dev/null)" ] && rmdir "$1.takeover" 2>/dev/null
     return 1
   }
+  over=1
   if holder_is_dead "$1"; then
     say note "took over the lease of a dead holder: $(cat "$1/holder" 2>/dev/null)"
-    mv "$1" "$1.dead.$$" && rm -rf "$1.dead.$$"
-  else rmdir "$1/takeover" 2>/dev/null; return 1; fi
+    mv "$1" "$1.dead.$self" && rm -rf "$1.dead.$self"
+    over=$?
+  fi
+  rmdir "$1.takeover" 2>/dev/null
+  return "$over"
 }
 take_lease() {  # take_lease NAME: waits up to $lock_wait seconds
   make_folder "$own/leases"
@@ -64,9 +70,9 @@ take_lease() {  # take_lease NAME: waits up to $lock_wait seconds
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
-  printf '%s %s %s %s %s %s\n' "$me" "$boot_id" "$$" "$(start_of $$)" "$(id -u)" "$run" >"$lease/holder"
+  printf '%s %s %s %s %s %s\n' "$me" "$boot_id" "$self" "$(start_of "$self")" "$(id -u)" "$run" >"$lease/holder"
   # The heartbeat ends with this shell, however that ends.
-  { while sleep 20 && [ -d "/proc/$$" ]; do touch -c "$lease/holder"; done; } >/dev/null 2>&1 </dev/null &
+  { while sleep 20 && [ -d "/proc/$self" ]; do touch -c "$lease/holder"; done; } >/dev/null 2>&1 </dev/null &
   heartbeat=$!
 }
 discard() {  # an unpacked image may hold folders that even their owner cannot write
