@@ -13,6 +13,8 @@ say64() { printf '%s %s\n' "$1" "$(base64 | tr -d '\n')"; }
 fail() { class=$1; shift; say error "$class $(printf '%s' "$*" | tr '\n' ' ')"; exit 9; }
 
 own=$root/.hpcbake
+# What a user's environment calls by these names is not ours to remove or to kill.
+lease='' scratch='' child='' heartbeat=''
 boot_id=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown)
 me=$(uname -n)
 # This very process: $$ is the shell that the script was sent to, which may die and leave the script running.
@@ -79,10 +81,10 @@ discard() {  # an unpacked image may hold folders that even their owner cannot w
   [ ! -e "$1" ] || { chmod -R u+rwX "$1" 2>/dev/null; rm -rf "$1"; }
 }
 release_lease() {
-  [ -z "${child:-}" ] || kill "$child" 2>/dev/null
-  [ -z "${heartbeat:-}" ] || kill "$heartbeat" 2>/dev/null
-  [ -z "${scratch:-}" ] || discard "$scratch"
-  [ -z "${lease:-}" ] || rm -rf "$lease"
+  [ -z "$child" ] || kill "$child" 2>/dev/null
+  [ -z "$heartbeat" ] || kill "$heartbeat" 2>/dev/null
+  [ -z "$scratch" ] || discard "$scratch"
+  [ -z "$lease" ] || rm -rf "$lease"
   lease=
 }
 

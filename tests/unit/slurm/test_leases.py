@@ -184,3 +184,17 @@ def test_a_script_that_outlives_its_shell_keeps_its_lease(stand: SiteStand) -> N
         assert not lease(stand, "say in yes").ok
     finally:
         os.killpg(holder.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("name", ["scratch", "child"])
+def test_variables_of_the_users_environment_are_not_ours(stand: SiteStand, name: str) -> None:
+    """Many users export `scratch`: giving a lease back removes no folder and ends no process of theirs."""
+    theirs = stand.folder / "theirs"
+    theirs.mkdir()
+    bystander = subprocess.Popen(["/bin/sleep", "60"])
+    value = str(bystander.pid) if name == "child" else str(theirs)
+    assert lease(stand, "say in yes", shell=f"{name}={shlex.quote(value)}; export {name}").ok
+    assert theirs.is_dir()
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
