@@ -9,16 +9,18 @@ from pathlib import Path
 
 from hpcbake.bakefile.diagnostics import Diagnostic
 from hpcbake.bakefile.dockerfile import DOCKERFILE, Dockerfile, parse_dockerfile
+from hpcbake.bakefile.inherit import parents_of
 from hpcbake.bakefile.lint.case import BaseCatalogue, LintCase, TargetCase
 from hpcbake.bakefile.lint.finding import Hit, LintFinding
 from hpcbake.bakefile.lint.ignores import apply_ignores, find_ignores
 from hpcbake.bakefile.lint.registry import RULES
 from hpcbake.bakefile.lint.rule import Rule
 from hpcbake.bakefile.lint.rules import ignore_comment
+from hpcbake.bakefile.model import BakeModel
 from hpcbake.bakefile.places import CWD, is_remote_url
 from hpcbake.bakefile.render import unescape_template
 from hpcbake.bakefile.resolve import ReadFiles
-from hpcbake.bakefile.source import SourceFile
+from hpcbake.bakefile.source import SourceFile, Span
 from hpcbake.model.plan import Plan, Target
 from hpcbake.model.verdict import Severity
 
@@ -82,10 +84,13 @@ def _of_diagnostics(diagnostics: Iterable[Diagnostic]) -> Iterator[LintFinding]:
 
 
 def _unique(findings: Iterable[LintFinding]) -> list[LintFinding]:
-    """One finding per rule, place and message: many targets share one Dockerfile."""
-    return list(
-        {(f.code, f.path, f.span.start if f.span else -1, f.message): f for f in reversed(list(findings))}.values()
-    )
+    """One finding per rule, place and sentence: many targets share one Dockerfile, and what they inherit."""
+    by_identity: dict[tuple[str, str, int, str], LintFinding] = {}
+    for finding in findings:
+        start = finding.span.start if finding.span else -1
+        sentence = finding.message.replace(f"target {finding.target}", "target") if finding.target else finding.message
+        by_identity.setdefault((finding.code, finding.path, start, sentence), finding)
+    return list(by_identity.values())
 
 
 def _place(finding: LintFinding) -> tuple[str, int, int, str]:
@@ -102,12 +107,27 @@ def _target_case(target: Target, read: ReadFiles, folder: Path) -> TargetCase:
     dockerfile, missing = _read_dockerfile(target, folder)
     return TargetCase(
         target,
-        merged.spans if merged else {},
+        effective_spans(read.model, target.name),
         merged.span if merged else None,
         folder,
         dockerfile,
         missing,
     )
+
+
+def effective_spans(model: BakeModel, name: str) -> dict[str, Span]:
+    """Where each attribute of a target was written: in itself, else in the parent that it comes from."""
+    spans: dict[str, Span] = {}
+    waiting, seen = [name], {name}
+    while waiting:
+        merged = model.targets.get(waiting.pop(0))
+        if merged is None:
+            continue
+        spans = {**merged.spans, **spans}
+        parents = [parent for parent in reversed(parents_of(merged)) if parent not in seen]
+        seen.update(parents)
+        waiting += parents
+    return spans
 
 
 def _read_dockerfile(target: Target, folder: Path) -> tuple[Dockerfile | None, str]:

@@ -10,7 +10,7 @@ from hpcbake.bakefile.lint.finding import Hit
 from hpcbake.bakefile.lint.rule import Rule
 from hpcbake.model.verdict import Severity
 
-_CROSS = ("TARGETARCH", "TARGETPLATFORM", "GOARCH", "CARGO_BUILD_TARGET", "--target", "xx-")
+_CROSS = ("TARGETARCH", "TARGETPLATFORM", "GOARCH", "CARGO_BUILD_TARGET", "rustup target", "--host=", "xx-")
 _COMPILES = (
     "pip ",
     "pip3 ",

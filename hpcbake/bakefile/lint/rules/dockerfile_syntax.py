@@ -17,7 +17,7 @@ def _find(case: LintCase) -> Iterator[Hit]:
             continue
         for problem in dockerfile.problems:
             yield Hit(problem.span, problem.message, problem.help, target.name)
-        if not dockerfile.stages:
+        if not dockerfile.stages and not dockerfile.problems:
             yield Hit(
                 target.span_of("dockerfile"),
                 f"{dockerfile.source.name} has no FROM",

@@ -1,0 +1,3 @@
+target "default" {
+  args = { BASE = "rockylinux/rockylinux:8.10" }
+}

@@ -1,0 +1,4 @@
+target "default" {
+  context = "app"
+  dockerfile = "app/Dockerfile"
+}

@@ -1,0 +1,3 @@
+target "default" {
+  dockerfile-inline = "FROM ubuntu:24.04"
+}

@@ -1,0 +1,3 @@
+target "default" {
+  tags = ["registry.example.org/hpc/app:1.0"]
+}

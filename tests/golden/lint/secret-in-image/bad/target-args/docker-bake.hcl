@@ -1,0 +1,5 @@
+target "default" {
+  args = {
+    DEPLOY_TOKEN = "not-a-real-one"
+  }
+}

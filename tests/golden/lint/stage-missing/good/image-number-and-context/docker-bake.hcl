@@ -1,0 +1,3 @@
+target "default" {
+  contexts = { builders = "docker-image://busybox" }
+}

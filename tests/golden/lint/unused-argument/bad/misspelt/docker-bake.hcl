@@ -1,0 +1,3 @@
+target "default" {
+  args = { PYTHON_VERSON = "3.12" }
+}
