@@ -19,10 +19,11 @@ from typing import Any
 import click
 from links import broken_links
 from smoke_states import render_smoke_states
-from tables import NOTE, code, table
+from tables import NOTE, code, paragraph, table
 
 from hpcbake import errors
-from hpcbake.bakefile import codes, resolution_codes
+from hpcbake.bakefile import codes, lint, resolution_codes
+from hpcbake.check import rules as check
 from hpcbake.cli.main import VERBS
 from hpcbake.errors import RETRYABLE_CODES, ExitCode, HpcbakeError
 from hpcbake.model.artefacts import SmokeTest
@@ -220,6 +221,29 @@ def render_bake_codes() -> str:
     )
 
 
+def render_check_rules() -> str:
+    parts = [
+        f"# What the check looks for\n\n{NOTE}\n"
+        "`hpcbake check`, and the check stage of `hpcbake ship`, judge every program and library of an image by these\n"
+        "rules. A finding of severity error makes the verdict FAIL, unknown makes it UNKNOWN, warning makes it WARN.\n"
+    ]
+    for rule in check.RULES:
+        parts.append(f"\n## {code(rule.id)}\n\n{paragraph(f'{rule.title[0].upper()}{rule.title[1:]}. {rule.about}')}")
+    return "".join(parts)
+
+
+def render_lint_rules() -> str:
+    parts = [
+        f"# What lint looks for\n\n{NOTE}\n"
+        "`hpcbake lint` reads bake files and the Dockerfiles that they name. To accept a finding, write a comment on\n"
+        "its line or above it: `# hpcbake: ignore=CODE reason`; code and name are both taken.\n"
+    ]
+    for rule in lint.RULES:
+        about = paragraph(f"*{rule.severity.value}*: {rule.title}. {rule.why}")
+        parts.append(f"\n## {rule.code} {code(rule.name)}\n\n{about}\n{paragraph('Mend: ' + rule.mend)}")
+    return "".join(parts)
+
+
 # ---- verbs ----------------------------------------------------------------------------------------------------------
 
 
@@ -269,6 +293,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/site-config.md": render_site_config,
     "docs/reference/project-file.md": render_project_file,
     "docs/reference/bake-codes.md": render_bake_codes,
+    "docs/reference/check-rules.md": render_check_rules,
+    "docs/reference/lint-rules.md": render_lint_rules,
     "docs/reference/smoke-states.md": render_smoke_states,
     "docs/reference/report.schema.json": render_report_schema,
     "site-configs/site.schema.json": render_site_schema,

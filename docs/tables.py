@@ -1,7 +1,8 @@
-"""Markdown tables, and the line that marks a page as generated."""
+"""Pieces of Markdown, and the line that marks a page as generated."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
 NOTE = "<!-- Written by docs/generate.py from the code. Do not edit: run `python docs/generate.py`. -->\n"
@@ -17,3 +18,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def code(value: object) -> str:
     return f"`{value}`"
+
+
+def paragraph(text: str) -> str:
+    """A paragraph in lines of readable length."""
+    return textwrap.fill(text, 110, break_long_words=False, break_on_hyphens=False) + "\n"
