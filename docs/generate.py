@@ -269,11 +269,11 @@ def _command_text(name: str, command: click.Command) -> str:
 def help_paragraphs(text: str) -> Iterator[str]:
     """Click's help text as Markdown: paragraphs marked with `\\b` keep their lines, others flow."""
     lines = [line.strip() if not line.startswith(" " * 8) else line[4:] for line in text.splitlines()]
-    for paragraph in "\n".join(lines).split("\n\n"):
-        if paragraph.startswith("\b"):
-            yield "```\n" + paragraph.lstrip("\b\n") + "\n```"
-        elif paragraph.strip():
-            yield paragraph.strip()
+    for part in "\n".join(lines).split("\n\n"):
+        if part.startswith("\b"):
+            yield "```\n" + part.lstrip("\b\n") + "\n```"
+        elif part.strip():
+            yield part.strip()
 
 
 def _option_row(option: click.Option) -> tuple[str, str, str]:
