@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -40,7 +42,14 @@ class DeliverRequest:
     lock_wait_s: int = 60
 
 
-def deliver(request: DeliverRequest, site: Site, *, node: Node, commands: RuntimeCommands) -> Deployment:
+def deliver(
+    request: DeliverRequest,
+    site: Site,
+    *,
+    node: Node,
+    commands: RuntimeCommands,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Deployment:
     """Bring the digest into the site's store, or find it there.
 
     Writes nothing when the verified SIF is in place. Raises SiteResourceError, RegistryError, RegistryTempError,
@@ -52,6 +61,7 @@ def deliver(request: DeliverRequest, site: Site, *, node: Node, commands: Runtim
         retry=retry_if_exception(_is_worth_another_pull),
         wait=wait_random_exponential(multiplier=1, max=20),
         stop=stop_after_attempt(_PULL_ATTEMPTS),
+        sleep=sleep,
     ):
         with attempt:
             return _deliver_once(request, site, node, commands)
@@ -61,7 +71,9 @@ def deliver(request: DeliverRequest, site: Site, *, node: Node, commands: Runtim
 def _is_worth_another_pull(error: BaseException) -> bool:
     if isinstance(error, IntegrityError):
         return error.kind == "image.integrity"
-    return isinstance(error, HpcbakeError) and error.retryable and error.kind.startswith("registry.")
+    # A pull that used up the site's deadline has had its time.
+    is_over = isinstance(error, HpcbakeError) and error.kind == "registry.timeout"
+    return isinstance(error, HpcbakeError) and error.retryable and error.kind.startswith("registry.") and not is_over
 
 
 def pull_argv(request: DeliverRequest, site: Site, commands: RuntimeCommands) -> list[str]:

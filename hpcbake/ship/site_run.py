@@ -256,6 +256,7 @@ class SiteRun:
             self._site,
             node=node,
             commands=self._world.commands,
+            sleep=self._world.clock.sleep,
         )
         self._notes += [f"{item.image.name}: {note}" for note in item.deployment.notes]
         return (Outcome.OK if item.deployment.changed else Outcome.UNCHANGED), deliver_evidence(item.deployment)

@@ -40,13 +40,14 @@ APPTAINER_TMPDIR=$scratch/tmp APPTAINER_CACHEDIR=$scratch/cache
 SINGULARITY_TMPDIR=$scratch/tmp SINGULARITY_CACHEDIR=$scratch/cache
 export APPTAINER_TMPDIR APPTAINER_CACHEDIR SINGULARITY_TMPDIR SINGULARITY_CACHEDIR
 user='' password=''
-if read -r user && read -r password; then
+if IFS= read -r user && IFS= read -r password; then
   APPTAINER_DOCKER_USERNAME=$user APPTAINER_DOCKER_PASSWORD=$password
   SINGULARITY_DOCKER_USERNAME=$user SINGULARITY_DOCKER_PASSWORD=$password
   export APPTAINER_DOCKER_USERNAME APPTAINER_DOCKER_PASSWORD SINGULARITY_DOCKER_USERNAME SINGULARITY_DOCKER_PASSWORD
 fi
 partial=$scratch/image.sif
-eval "timeout -k 30 $pull_timeout $pull_command" </dev/null >"$scratch/pull.log" 2>&1 &
+# exec: the process that is known and ended is `timeout` itself, which ends all that it started.
+eval "exec timeout -k 30 $pull_timeout $pull_command" </dev/null >"$scratch/pull.log" 2>&1 &
 child=$!
 wait "$child"
 code=$?
@@ -60,9 +61,13 @@ fi
 # Success is an artefact that was looked at. The SIF header: magic, architecture, and every part inside the file.
 number() { od -An -tu8 -j "$2" -N 8 "$1" 2>/dev/null | tr -d ' \n'; }
 [ "$(dd if="$partial" bs=1 skip=32 count=9 2>/dev/null)" = SIF_MAGIC ] || fail integrity "$partial is not a SIF"
-[ "$(dd if="$partial" bs=1 skip=45 count=2 2>/dev/null)" = "$arch_id" ] || fail architecture "the SIF is for another architecture"
 size=$(size_of "$partial")
-[ $(($(number "$partial" 112) + $(number "$partial" 120))) -le "$size" ] || fail integrity "the SIF is cut short ($size bytes)"
+[ "$size" -ge 128 ] || fail integrity "the SIF is cut short ($size bytes)"
+[ "$(dd if="$partial" bs=1 skip=45 count=2 2>/dev/null)" = "$arch_id" ] || fail architecture "the SIF is for another architecture"
+offset=$(number "$partial" 112)
+length=$(number "$partial" 120)
+{ [ "$offset" -le "$size" ] && [ "$length" -le "$size" ] && [ $((offset + length)) -le "$size" ]; } 2>/dev/null ||
+  fail integrity "the SIF is cut short ($size bytes)"
 case $("$program" inspect --labels "$partial" 2>/dev/null) in
   *"$hex"*) ;;
   *) fail integrity "the SIF does not say that it was made from sha256:$hex" ;;

@@ -81,7 +81,8 @@ discard() {  # an unpacked image may hold folders that even their owner cannot w
   [ ! -e "$1" ] || { chmod -R u+rwX "$1" 2>/dev/null; rm -rf "$1"; }
 }
 release_lease() {
-  [ -z "$child" ] || kill "$child" 2>/dev/null
+  # What still writes below the scratch folder must have ended before that is removed.
+  if [ -n "$child" ] && kill "$child" 2>/dev/null; then wait "$child"; fi
   [ -z "$heartbeat" ] || kill "$heartbeat" 2>/dev/null
   [ -z "$scratch" ] || discard "$scratch"
   [ -z "$lease" ] || rm -rf "$lease"
