@@ -193,6 +193,16 @@ class For(NamedTuple):
     end: int
 
 
+class Broken(NamedTuple):
+    """A template in a JSON file that cannot be read: an error if it is evaluated."""
+
+    code: str
+    message: str
+    advice: str
+    start: int
+    end: int
+
+
 class Attribute(NamedTuple):
     """`name = expression` in a body; `start`..`name_end` is the name."""
 
@@ -251,6 +261,7 @@ _CLASSES: tuple[type, ...] = (
     TupleNode,
     ObjectNode,
     For,
+    Broken,
     Attribute,
     Label,
     Block,

@@ -63,7 +63,7 @@ def build_expression(table: ParseTable, tokens: Sequence[Token], end: Token) -> 
             value_stack.append(_reduce(rule.action, rule.transparent, children))
             state_stack.append(states[state_stack[-1]][rule.origin])
             if token is end and state_stack[-1] == table.end:
-                return _finished(value_stack[-1])  # type: ignore[no-any-return]
+                return _finished(value_stack[-1])
         previous = token
     raise AssertionError("an expression ends with its end")
 
@@ -98,7 +98,7 @@ def _expression_term(children: list[Any]) -> ast.Node:
         child = children[0]
         if isinstance(child, Token):
             return ast.Variable(child.value, (), child.start, child.end)
-        return child  # type: ignore[no-any-return]
+        return child
     opening, inner, closing = children
     return ast.Parens(_finished(inner), opening.start, closing.end)
 
@@ -141,7 +141,7 @@ def _unary(children: list[Any]) -> ast.Node:
     token, node = children
     for operator, start in reversed(token.unary or [(token.value, token.start)]):
         node = ast.Unary(operator, node, start, node.end)
-    return node  # type: ignore[no-any-return]
+    return node
 
 
 def _conditional(children: list[Any]) -> ast.Conditional:
@@ -273,7 +273,7 @@ def _apply_splat(source: Any, splat: _Splat) -> ast.Node:
 
 
 def _is_short(step: ast.Key) -> bool:
-    return step.start + 1 == step.key.start and step.end == step.key.end
+    return bool(step.start + 1 == step.key.start and step.end == step.key.end)
 
 
 def _string(children: list[Any]) -> ast.Node:

@@ -11,7 +11,7 @@ import re
 
 from hpcbake.bakefile import codes
 from hpcbake.bakefile.diagnostics import Diagnostic
-from hpcbake.bakefile.source import SourceFile, Span
+from hpcbake.bakefile.source import SourceFile
 from hpcbake.bakefile.template_scan import TemplateScanner
 from hpcbake.bakefile.tokens import (
     ASSIGN,
@@ -79,6 +79,8 @@ class Scanner(TemplateScanner):
                 self.scan_string()
             elif self.frame.kind is FrameKind.HEREDOC:
                 self.scan_heredoc()
+            elif self.frame.kind is FrameKind.BARE:
+                self.scan_bare()
             else:
                 self._scan_main()
         if len(self.frames) > 1:
@@ -322,7 +324,10 @@ def _name_end(text: str, at: int) -> int:
 
 def scan(source: SourceFile) -> tuple[list[Token], list[Diagnostic]]:
     """All tokens of a file and what is wrong with its characters, strings and brackets."""
-    scanner = Scanner(source)
+    return _run(Scanner(source))
+
+
+def _run(scanner: Scanner) -> tuple[list[Token], list[Diagnostic]]:
     try:
         scanner.run()
     except ScanError as stop:
@@ -330,4 +335,20 @@ def scan(source: SourceFile) -> tuple[list[Token], list[Diagnostic]]:
     return scanner.tokens, scanner.diagnostics
 
 
-__all__ = ["Scanner", "Span", "scan"]
+def scan_template(source: SourceFile) -> tuple[list[Token], list[Diagnostic]]:
+    """The tokens of a text that is one template, as strings in JSON files are: like a string without its quotes."""
+    scanner = Scanner(source)
+    scanner.add("DBLQUOTE", 0, 0, '"')
+    scanner.frames = [Frame(FrameKind.BARE, 0, None)]
+    tokens, diagnostics = _run(scanner)
+    if tokens and tokens[-1].type == EOF:
+        tokens[-1] = Token("DBLQUOTE", len(source.text), len(source.text), '"')
+    return tokens, diagnostics
+
+
+def scan_expression(source: SourceFile) -> tuple[list[Token], list[Diagnostic]]:
+    """The tokens of a text that is one expression."""
+    scanner = Scanner(source)
+    scanner.frames[0].state = "value"
+    tokens, diagnostics = _run(scanner)
+    return [token for token in tokens if token.type not in (EOF, NEWLINE)], diagnostics

@@ -205,6 +205,17 @@ class TemplateScanner:
             self._sign(text, pieces_start)
             return
 
+    def scan_bare(self) -> None:
+        """One piece of a text that is a template as a whole."""
+        start = self.pos
+        match = _LINE.match(self.text, start)
+        assert match is not None
+        self.pos = match.end()
+        if match.lastgroup in ("text", "newline"):
+            self.add("STRING_CHARS", start, self.pos, match.group())
+        else:
+            self._sign(match.group(), start)
+
     def _closes_heredoc(self, frame: Frame, start: int) -> bool:
         end = self.text.find("\n", start)
         if end < 0 or self.text[start:end].strip(SPACES) != frame.marker:

@@ -51,6 +51,7 @@ class FrameKind(Enum):
     DIRECTIVE = "directive"
     STRING = "string"
     HEREDOC = "heredoc"
+    BARE = "bare template"  # the whole of a text, as in JSON strings
 
 
 class Frame:

@@ -1,0 +1,126 @@
+"""Attribute values as the resolution half takes them: plain Python of the attribute's type."""
+
+from __future__ import annotations
+
+from hpcbake.bakefile import ast, codes
+from hpcbake.bakefile.convert import ConversionError, convert
+from hpcbake.bakefile.definition import AttributeValue
+from hpcbake.bakefile.schema import Kind
+from hpcbake.bakefile.scope import EvaluationError, error_at
+from hpcbake.bakefile.source import SourceFile
+from hpcbake.bakefile.types import BOOL, STRING, ListType, MapType, friendly_name
+from hpcbake.bakefile.values import (
+    ListValue,
+    MapValue,
+    Null,
+    SetValue,
+    TupleValue,
+    Value,
+    make_list,
+    type_of,
+)
+
+_TYPES = {
+    Kind.TEXT: STRING,
+    Kind.FLAG: BOOL,
+    Kind.TEXTS: ListType(STRING),
+    Kind.MAP: MapType(STRING),
+    Kind.LOOSE_MAP: MapType(STRING),
+}
+
+
+def typed_attribute(source: SourceFile, attribute: ast.Attribute, value: Value, kind: Kind) -> Value:
+    """The value converted to the attribute's type, as references to it see it. Raises EvaluationError."""
+    if kind is Kind.ENTRIES:
+        return _entries(source, attribute, value)
+    wanted = _TYPES[kind]
+    try:
+        typed = convert(value, wanted)
+    except ConversionError as error:
+        raise _wrong_type(source, attribute, value, kind, str(error)) from None
+    if isinstance(typed, ListValue) and any(isinstance(item, Null) for item in typed.items):
+        raise _wrong_type(source, attribute, value, kind, "an element is null")
+    if isinstance(typed, MapValue) and kind is Kind.MAP:
+        empty = [name for name, item in typed.items.items() if isinstance(item, Null)]
+        if empty:
+            raise _wrong_type(source, attribute, value, kind, f"{empty[0]} is null")
+    return typed
+
+
+def _entries(source: SourceFile, attribute: ast.Attribute, value: Value) -> Value:
+    """A list whose entries are strings, or objects as maps of strings."""
+    if isinstance(value, Null):
+        return value
+    if not isinstance(value, (TupleValue, ListValue, SetValue)):
+        raise _wrong_type(source, attribute, value, Kind.ENTRIES, "list required")
+    entries: list[Value] = []
+    for number, item in enumerate(value.items):
+        if isinstance(item, Null):
+            continue
+        if isinstance(item, str):
+            entries.append(item)
+            continue
+        try:
+            entries.append(convert(item, MapType(STRING)))
+        except ConversionError as error:
+            raise _wrong_type(source, attribute, value, Kind.ENTRIES, f"element {number}: {error}") from None
+    return TupleValue(tuple(entries))
+
+
+def to_plain(value: Value) -> AttributeValue:
+    """A typed attribute as plain Python; null is None."""
+    if isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, MapValue):
+        return {name: None if isinstance(item, Null) else str(item) for name, item in value.items.items()}
+    if isinstance(value, ListValue):
+        return [str(item) for item in value.items]
+    if isinstance(value, TupleValue):
+        return [_plain_entry(item) for item in value.items]
+    return None
+
+
+def _plain_entry(item: Value) -> str | dict[str, str]:
+    if isinstance(item, MapValue):
+        return {name: text for name, text in item.items.items() if isinstance(text, str)}
+    assert isinstance(item, str)
+    return item
+
+
+def _wrong_type(source: SourceFile, attribute: ast.Attribute, value: Value, kind: Kind, reason: str) -> EvaluationError:
+    found = friendly_name(type_of(value))
+    node = attribute.expression
+    same = reason.endswith("required") and not reason.startswith(("element", "attribute"))
+    detail = f", not a {found}" if same else f": {reason}"
+    message = f"{attribute.name} must be {kind.value}{detail}"
+    return error_at(source, codes.ATTRIBUTE_TYPE, (node.start, node.end), message, _advice(attribute, value, kind))
+
+
+def _advice(attribute: ast.Attribute, value: Value, kind: Kind) -> str:
+    name = attribute.name
+    if kind is Kind.FLAG:
+        number = str(value) if type_of(value).__class__.__name__ == "Primitive" else ""
+        meant = {"1": "true", "0": "false"}.get(number)
+        return (
+            f"numbers are not bools here: write {name} = {meant or 'true'}"
+            if meant
+            else f"write {name} = true or false"
+        )
+    if kind in (Kind.TEXTS, Kind.ENTRIES) and isinstance(value, str):
+        return f'put it into brackets: {name} = ["…"]'
+    if kind in (Kind.MAP, Kind.LOOSE_MAP):
+        return f'write {name} = {{ key = "value" }}'
+    if kind is Kind.TEXT and isinstance(value, (TupleValue, ListValue)):
+        return "write one string, without brackets"
+    return ""
+
+
+def constant_text(node: ast.Node) -> str | None:
+    """The text of a plain quoted string; None for anything that would have to be evaluated."""
+    if isinstance(node, ast.Template):
+        texts = [p.value for p in node.parts if isinstance(p, ast.Literal) and isinstance(p.value, str)]
+        return "".join(texts) if len(texts) == len(node.parts) else None
+    return node.value if isinstance(node, ast.Literal) and isinstance(node.value, str) else None
+
+
+__all__ = ["constant_text", "make_list", "to_plain", "typed_attribute"]
