@@ -1,7 +1,7 @@
 #!/bin/sh
 # Cancels one job and looks whether it is gone.
 # shellcheck disable=SC2154,SC1091
-eval "$prelude" >/dev/null 2>&1
+prepare /dev/null
 scancel "$job" 2>&1 | head -n 1
 n=0
 while squeue -h -j "$job" -o %T 2>/dev/null | grep -Eq 'PENDING|RUNNING|CONFIGURING|SUSPENDED'; do

@@ -30,7 +30,8 @@ have_kb=$(df -Pk "$scratch" | awk 'NR == 2 {print $4}')
 have_inodes=$(df -Pi "$scratch" | awk 'NR == 2 {print $4}')
 case $have_inodes in *[!0-9]* | '') ;; *) [ "$have_inodes" -ge 64 ] || fail space "$scratch has $have_inodes inodes left" ;; esac
 
-eval "$prelude" >"$scratch/prelude.log" 2>&1 || say note "the site's prelude ended with an error"
+prepare "$scratch/prelude.log"
+[ "$prepared" -eq 0 ] || say note "the site's prelude ended with an error"
 command -v "$program" >/dev/null 2>&1 ||
   fail runtime "no $program on PATH after the prelude, which printed: $(tail -n 3 "$scratch/prelude.log" | grep . || echo nothing)"
 say runtime "$("$program" --version 2>/dev/null | head -n 1)"
@@ -81,5 +82,5 @@ chmod "$sif_mode" "$partial" || fail permission "cannot set mode $sif_mode"
 mv -fT "$partial" "$sif" || fail permission "cannot move the SIF to $sif"
 sync "$root/sif/$image" 2>/dev/null || sync
 printf '%s\n' "$provenance" |
-  sed "s/@SIF_SHA256@/$sha256/; s/@SIZE_BYTES@/$size/; s/@MTIME@/$(mtime_of "$sif")/" | write_file "$json" 0644
+  sed "s/@SIF_SHA256@/$sha256/; s/@SIZE_BYTES@/$size/; s/@MTIME@/$(mtime_of "$sif")/" | write_file "$json" 0644 || exit 9
 finish created

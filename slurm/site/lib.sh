@@ -20,6 +20,17 @@ me=$(uname -n)
 # This very process: $$ is the shell that the script was sent to, which may die and leave the script running.
 self=$(exec sh -c 'echo "$PPID"')
 
+# prepare LOG: runs the site's own shell lines. They were not written for `set -u`, must not read the script's input,
+# and what they print goes to LOG. What they return is in $prepared.
+prepare() {
+  complaint=$(printf '%s\n' "$prelude" | sh -n 2>&1) ||
+    fail runtime "the site's prelude is not valid shell: $(printf '%s' "$complaint" | tail -n 1)"
+  set +u
+  eval "$prelude" >"$1" 2>&1 </dev/null
+  prepared=$?
+  set +e -u
+}
+
 make_folder() {
   mkdir -p "$1" 2>/dev/null || {
     df -Pk "$(nearest "$1")" 2>/dev/null | awk 'NR == 2 && $4 < 64 {exit 1}' || fail space "no room to create $1"

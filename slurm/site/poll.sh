@@ -2,7 +2,7 @@
 # What became of smoke jobs: one question to Slurm for all of them, then the files that the jobs wrote.
 # jobs: lines of `job-id attempt-folder`
 # shellcheck disable=SC2154,SC1091
-eval "$prelude" >/dev/null 2>&1
+prepare /dev/null
 if squeue -h -t all -u "$(id -un)" -o '%i|%T|%r|%N' >"$own/.squeue.$$" 2>"$own/.squeue-err.$$"; then
   say squeue ok
 else

@@ -2,7 +2,7 @@
 # Submits one smoke job, exactly once: what an earlier run submitted or finished is taken up, never doubled.
 # Values: image hex test key job_name job_script retry sbatch_grace prelude
 # shellcheck disable=SC2154,SC1091
-eval "$prelude" >/dev/null 2>&1
+prepare /dev/null
 command -v sbatch >/dev/null 2>&1 || fail runtime "no sbatch on this login node"
 folder=$own/jobs/$image/$hex/$test-$key
 make_folder "$folder"

@@ -303,6 +303,39 @@ def test_a_runtime_that_is_not_there_is_told(stand: SiteStand) -> None:
     assert "no apptainer/9" in failure.message
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '[ -n "$NEVER_SET_ANYWHERE" ] || true',
+        "set -e; set -u; true",
+        "read -r stolen; read -r stolen; true",
+        "echo 'state present'; echo 'sha256 forged' >&2",
+        "false",
+    ],
+    ids=["unset variable", "strict", "reads input", "prints", "fails"],
+)
+def test_a_prelude_need_not_be_written_for_us(stand: SiteStand, line: str) -> None:
+    """Module systems use unset variables, print and return what they like; what they leave behind changes nothing."""
+    site = replace(stand.site, runtime=replace(stand.site.runtime, prelude=f"{stand.prelude}\n{line}"))
+    done = bring(stand, replace(REQUEST, credentials=("ada", "secret")), site)
+    assert (done.changed, done.sif_sha256) == (True, Digest.of(sif_bytes(DIGEST)).hex)
+    assert stand.said("login") == "ada secret"
+
+
+def test_a_prelude_that_is_no_shell_is_told(stand: SiteStand) -> None:
+    """A quote that is never closed is the site config's mistake, and named as that."""
+    site = replace(stand.site, runtime=replace(stand.site.runtime, prelude="module load 'apptainer"))
+    failure = refusal(stand, site=site)
+    assert failure.kind == "site.runtime"
+    assert "prelude" in failure.message
+
+
+def test_provenance_that_cannot_be_written_is_told(stand: SiteStand) -> None:
+    """A SIF without its provenance is no delivery."""
+    stand.provenance_file.mkdir(parents=True)
+    assert isinstance(refusal(stand), SiteResourceError)
+
+
 def test_a_store_that_cannot_be_made_is_told(stand: SiteStand) -> None:
     """A file in the place of the store is a matter of permission, named."""
     stand.root.write_text("a file")
