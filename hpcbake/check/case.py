@@ -64,6 +64,8 @@ class Case:
         self.site = site
         self.profile: Profile = site.profile
         self.cast: Cast = cast_image(image)
+        #: Folders already looked at by the rule on permissions: the closed one at or above each.
+        self.closed_folders: dict[str, str] = {}
         self.loader = Loader(image, kernel=self.profile.kernel, cpu_level=self.profile.cpu_level)
 
     @property
@@ -173,6 +175,14 @@ class Case:
     def glibc(self) -> Version | None:
         """The release of the image's glibc."""
         return glibc_release(self.libc[2]) if self.libc else None
+
+    @cached_property
+    def os_release(self) -> dict[str, str]:
+        """The fields of /etc/os-release."""
+        found = self.image.tree.find_file("/etc/os-release") or self.image.tree.find_file("/usr/lib/os-release")
+        text = (found[1].content or b"").decode("utf-8", "replace") if found else ""
+        pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+        return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
 
     @cached_property
     def is_musl(self) -> bool:

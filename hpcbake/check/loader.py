@@ -17,7 +17,8 @@ from hpcbake.model.version import Version, find_leading_version
 
 _GLIBC_FOLDERS = {
     "debian": ("/lib/{triplet}", "/usr/lib/{triplet}", "/lib", "/usr/lib"),
-    "other": ("/lib64", "/usr/lib64", "/lib", "/usr/lib"),
+    "other": ("/lib64", "/usr/lib64"),
+    "small": ("/lib", "/usr/lib"),
 }
 _MUSL_FOLDERS = ("/lib", "/usr/local/lib", "/usr/lib")
 _TRIPLETS = {62: "x86_64-linux-gnu", 3: "i386-linux-gnu", 183: "aarch64-linux-gnu", 21: "powerpc64le-linux-gnu"}
@@ -27,6 +28,7 @@ _MAX_OBJECTS = 4096
 GLIBC_HWCAPS_SINCE = Version((2, 33))
 ABI_TAG_UNTIL = Version((2, 36))
 #: Candidates that end the search with an error, where a foreign architecture is passed over.
+TOO_NEW_FOR_KERNEL = "it accepts only Linux"
 NOT_ELF, NOT_LIBRARY = "it is no ELF file", "it is no shared library"
 WEAK_HARMLESS_SINCE = Version((2, 30))
 
@@ -80,6 +82,8 @@ class Closure:
     objects: list[Loaded] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
     unmet: list[Unmet] = field(default_factory=list)
+    #: Version needs that name a library which is not loaded at all: the loader stops on an assertion.
+    unbound: list[tuple[Loaded, str]] = field(default_factory=list)
     #: The interpreter is not there, or is no ELF file of the program's class.
     interpreter_problem: str = ""
     by_name: dict[str, Loaded] = field(default_factory=dict)
@@ -202,8 +206,9 @@ class Loader:
     def _usual_folders(self, loader_folder: str, elf: ElfFacts) -> tuple[str, ...]:
         """For a loader that does not tell: its own folder, and the distribution's."""
         triplet = _TRIPLETS.get(elf.machine, "")
-        has_multiarch = bool(triplet) and self._tree.find_folder(f"/usr/lib/{triplet}") is not None
-        usual = _GLIBC_FOLDERS["debian" if has_multiarch else "other"]
+        places = (f"/lib/{triplet}", f"/usr/lib/{triplet}")
+        has_multiarch = bool(triplet) and any(self._tree.find_folder(place) for place in places)
+        usual = _GLIBC_FOLDERS["debian" if has_multiarch else "other" if elf.bits == 64 else "small"]
         folders = [name.format(triplet=triplet) for name in usual]
         return tuple(dict.fromkeys([*([loader_folder] if loader_folder else []), *folders]))
 
@@ -263,6 +268,7 @@ class Loader:
         if universe.libc == "glibc":
             for loaded in [*fresh, *([closure.loader] if closure.loader and preload else [])]:
                 closure.unmet += self._unmet(loaded, closure)
+                closure.unbound += self._unbound(loaded, closure)
 
     def _is_loaded(self, name: str, closure: Closure, universe: Universe) -> bool:
         if universe.libc == "musl" and name.startswith(_MUSL_OWN) and "/" not in name:
@@ -275,6 +281,12 @@ class Loader:
             # A library without version definitions satisfies every need; the loader only remarks on it.
             if provider and provider.elf.offers and need.version not in provider.elf.offers:
                 yield Unmet(loaded, provider, need.version, need.weak)
+
+    def _unbound(self, loaded: Loaded, closure: Closure) -> Iterator[tuple[Loaded, str]]:
+        missing = {one.name for one in closure.missing}
+        for library in dict.fromkeys(need.library for need in loaded.elf.needs):
+            if closure.find(library) is None and library not in missing:
+                yield loaded, library
 
     def _find_library(self, name: str, wanting: Loaded, closure: Closure, universe: Universe) -> Loaded | Missing:
         rejected: list[tuple[str, str]] = []
@@ -408,7 +420,7 @@ class Loader:
         if elf.type != 3 or elf.pie:
             return NOT_LIBRARY
         if self.is_too_new_for_kernel(elf, universe):
-            return f"it accepts only Linux {'.'.join(map(str, elf.kernel or ()))} or newer"
+            return f"{TOO_NEW_FOR_KERNEL} {'.'.join(map(str, elf.kernel or ()))} or newer"
         return ""
 
     def is_too_new_for_kernel(self, elf: ElfFacts, universe: Universe | None) -> bool:

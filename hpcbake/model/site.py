@@ -42,6 +42,8 @@ class Profile:
     inject: tuple[Injection, ...] = ()
     binds: tuple[str, ...] = ()
     exports: tuple[str, ...] = ()
+    #: Version names that the host's libraries define, where they are known: numbers do not tell backports.
+    offers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

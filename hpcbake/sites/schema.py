@@ -120,6 +120,10 @@ PROFILE = Section(
         "exports": listing(
             text(pattern=_PATH, expected="an absolute path"), "image paths whose programs run on the host"
         ),
+        "offers": listing(
+            text(pattern=r"[A-Za-z0-9_.]+", expected="a symbol version such as GLIBC_2.34"),
+            "symbol versions that the host's libraries define, where their numbers do not tell (backports)",
+        ),
     },
     "what the check judges against",
 )

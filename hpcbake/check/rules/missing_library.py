@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from hpcbake.check.case import Case, Start
 from hpcbake.check.hostlibraries import provider_of
-from hpcbake.check.loader import Missing
+from hpcbake.check.loader import TOO_NEW_FOR_KERNEL, Missing
 from hpcbake.check.roles import Role
 from hpcbake.check.rule import Cause, Causes, Rule
 from hpcbake.model.verdict import Finding, Severity
@@ -17,10 +17,10 @@ def find(case: Case) -> Iterator[Finding]:
     """Needed libraries on no search path. What the site's runtime injects is not missing."""
     places = _places(case)
     causes = Causes()
-    lacking: dict[tuple[Severity, str, str], Missing] = {}
+    lacking: dict[tuple[str, str], Missing] = {}
     for start in (*case.starts, *case.loads):
         for missing in start.closure.missing:
-            if case.site_provides(missing.name):
+            if case.site_provides(missing.name) or _is_other_rule(missing):
                 continue
             severity = _severity(start, missing, places)
             if severity is None:
@@ -28,10 +28,17 @@ def find(case: Case) -> Iterator[Finding]:
             origin = case.origin(missing.needed_by.node)
             cause = causes.cause(severity, origin, missing.name)
             cause.add(start.subject.path, start.subject.role, name=missing.name, needed_by=missing.needed_by.real_path)
-            lacking.setdefault((severity, origin, missing.name), missing)
+            lacking.setdefault((start.subject.path, missing.name), missing)
     for cause in causes:
         name = next(iter(cause.details["name"]))
-        yield _finding(case, cause, lacking[cause.severity, cause.origin, name], places)
+        yield _finding(case, cause, lacking[cause.best, name], places)
+
+
+def _is_other_rule(missing: Missing) -> bool:
+    """Libraries for musl, and libraries that only the kernel's age hides, have rules of their own."""
+    return missing.name.startswith("libc.musl-") or any(
+        why.startswith(TOO_NEW_FOR_KERNEL) for _, why in missing.rejected
+    )
 
 
 def _places(case: Case) -> dict[str, list[str]]:
