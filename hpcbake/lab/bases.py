@@ -92,7 +92,7 @@ def ensure_bases(
         if missing:
             progress.say(f"Docker Hub answers but does not give {_names(missing)}")
     if missing:
-        ensure_packages(machine, progress, settings.state, BOOTSTRAP_NEEDS)
+        ensure_packages(machine, progress, settings, BOOTSTRAP_NEEDS)
         with progress.step(f"bootstrapping {_names(missing)} from Debian packages ({mirror.uri})"):
             _bootstrap_all(machine, engine, settings, missing)
 

@@ -141,7 +141,7 @@ def _ensure_engine(run: LabRun, mirror: Mirror) -> Engine:
         check_space(settings.cache, NEED_WARM_BYTES)
         write_client_config(own.engine, [Path(run.environ.get("HOME", "/nonexistent")) / ".docker/cli-plugins"])
         run.progress.say(f"engine: your own Docker {own.engine.version} ({own.why})")
-        ensure_packages(machine, run.progress, settings.state, CLIENT_NEEDS)
+        ensure_packages(machine, run.progress, settings, CLIENT_NEEDS)
         return own.engine
     if settings.engine == "own":
         raise own_engine_unfit_error(own)
@@ -158,7 +158,7 @@ def _ensure_private_engine(run: LabRun, mirror: Mirror, why: str) -> Engine:
     if not (private_engine.is_alive(settings) and private_engine.is_answering(machine, engine)):
         is_cold = not (settings.cache / "docker").exists()
         check_space(settings.cache, NEED_COLD_BYTES if is_cold else NEED_WARM_BYTES)
-        ensure_packages(machine, progress, settings.state, ENGINE_NEEDS)
+        ensure_packages(machine, progress, settings, ENGINE_NEEDS)
         if not private_engine.engine_folders(settings).docker.exists():
             with progress.step(f"fetching a private Docker engine from Debian {settings.engine_suite}"):
                 private_engine.ensure_unpacked(machine, settings, mirror)

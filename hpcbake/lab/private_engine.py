@@ -318,6 +318,8 @@ def stop(machine: Machine, settings: LabSettings) -> None:
         block = uplink.choose_block([], (str(record["block"]),))
         uplink.disconnect(machine, uplink.Uplink(settings.name, block, mtu=1500))
         uplink.switch_forwarding_back(machine, folders.run / "ip-forward.before")
+    # In the next engine's process namespace the same numbers are other processes: no pid file may survive.
+    shutil.rmtree(folders.run / "exec", ignore_errors=True)
     for path in (folders.record, folders.socket, folders.run / "dockerd.pid"):
         path.unlink(missing_ok=True)
     _remove_cgroups(settings.name)

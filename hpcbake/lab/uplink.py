@@ -57,8 +57,7 @@ class Uplink:
 
     @property
     def cable(self) -> str:
-        """At most 15 characters, the kernel's limit, and one per lab."""
-        return f"{_CABLE_PREFIX}{zlib.crc32(self.name.encode()):08x}"
+        return cable_name(self.name)
 
     def rules(self) -> list[list[str]]:
         """The iptables rules, as `iptables -w -t TABLE -A|-I|-D CHAIN …` minus the verb: [table, chain, …]."""
@@ -68,6 +67,11 @@ class Uplink:
             ["filter", "FORWARD", "-i", self.cable, *mark, "-j", "ACCEPT"],
             ["filter", "FORWARD", "-o", self.cable, *mark, "-j", "ACCEPT"],
         ]
+
+
+def cable_name(lab: str) -> str:
+    """The network link of a lab: at most 15 characters, the kernel's limit, and one per lab."""
+    return f"{_CABLE_PREFIX}{zlib.crc32(lab.encode()):08x}"
 
 
 def choose_block(routes: list[str], candidates: tuple[str, ...] = CANDIDATES) -> Block:
