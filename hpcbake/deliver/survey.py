@@ -69,11 +69,15 @@ def link_target(image: str, digest: Digest) -> str:
 
 @dataclass(frozen=True)
 class Survey:
-    """All wanted images of one site. `clock_s` is the site's own time, seconds since 1970."""
+    """All wanted images of one site. `clock_s` is the site's own time, seconds since 1970.
+
+    `left` counts unfinished pulls and leases: those of a live run, or what a dead one has left.
+    """
 
     found: tuple[Found, ...]
     clock_s: float
     host: str
+    left: int = 0
 
 
 def survey(wanted: Sequence[Wanted], site: Site, *, node: Node) -> Survey:
@@ -85,13 +89,22 @@ def survey(wanted: Sequence[Wanted], site: Site, *, node: Node) -> Survey:
         lock_wait=0,
         wanted="\n".join(f"{item.image} {item.digest.hex} {item.tag}" for item in wanted),
     )
-    answer = read_answer(node.run_script(script, timeout_s=_SURVEY_TIMEOUT_S), site=site.name, step="look at the store")
+    outcome = node.run_script(script, timeout_s=_SURVEY_TIMEOUT_S)
+    answer = read_answer(outcome, site=site.name, step="look at the store", needs=("image", "clock", "host"))
     blocks = list(answer.blocks("image"))
     return Survey(
         tuple(_found(item, block) for item, block in zip(wanted, blocks, strict=True)),
         float(answer.find("clock") or 0),
         answer.find("host"),
+        int(answer.find("left") or 0),
     )
+
+
+def sweep(site: Site, *, run: str, node: Node) -> int:
+    """Remove what dead runs have left under `.hpcbake/`; live runs keep theirs. Returns how many things went."""
+    script = render_site_script("sweep", root=site.store.root, run=run)
+    answer = read_answer(node.run_script(script, timeout_s=_SURVEY_TIMEOUT_S), site=site.name, step="sweep the store")
+    return int(answer.find("swept") or 0)
 
 
 def _found(item: Wanted, block: Answer) -> Found:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from hpcbake.deliver.deliver import DeliverRequest, deliver
 from hpcbake.deliver.promote import PromoteRequest, promote
-from hpcbake.deliver.survey import Found, Wanted, survey
+from hpcbake.deliver.survey import Found, Wanted, survey, sweep
 from hpcbake.errors import (
     HpcbakeError,
     IncompatibleError,
@@ -106,6 +106,7 @@ class SiteRun:
         self._notes: list[str] = []
         self._skew: float | None = None
         self._host_key = ""
+        self._left = 0
 
     def run(self) -> SiteRecord:
         """All stages. Never raises HpcbakeError: what went wrong is in the record."""
@@ -144,6 +145,8 @@ class SiteRun:
     def _run_on(self, node: SiteNode) -> None:
         if not self._survey(node):
             return
+        if self._left:
+            self._sweep(node)
         for item in self._progress:
             if item.is_open:
                 self._settle_if_in_place(item)
@@ -210,7 +213,18 @@ class SiteRun:
         for item, found in zip(self._progress, seen.found, strict=True):
             item.found = found
             item.after = release_before(found)
+        self._left = seen.left
         return True
+
+    def _sweep(self, node: SiteNode) -> None:
+        """Clear away what dead runs have left. A failure to tidy up is a note, never a reason to fail."""
+        try:
+            swept = sweep(self._site, run=self._settings.run, node=node)
+        except HpcbakeError as error:
+            self._notes.append(f"left-overs of a dead run could not be swept: {error.message}")
+            return
+        if swept:
+            self._listener.step("sweep", f"{swept} left by a run that died", site=self._site.name)
 
     def _settle_if_in_place(self, item: _Progress) -> None:
         """An image whose SIF, smoke tests and links are all as wanted needs nothing more: it is unchanged."""

@@ -4,6 +4,8 @@
 # shellcheck disable=SC2154  # root, run and friends are those variables
 set -u
 umask 022
+# The one who asked may be gone before the answer: what was begun is still ended properly, its lease given back.
+trap '' PIPE
 
 # One answer per line: a word, a space, a value of one line. Longer texts travel as base64.
 say() { printf '%s %s\n' "$1" "$2"; }
@@ -27,8 +29,12 @@ prepare() {
     fail runtime "the site's prelude is not valid shell: $(printf '%s' "$complaint" | tail -n 1)"
   set +u
   eval "$prelude" >"$1" 2>&1 </dev/null
+  # shellcheck disable=SC2034  # for the script that asked
   prepared=$?
   set +e -u
+  # What a user likes squeue to show must not hide a job from us: -o and SQUEUE_FORMAT2 together are even refused.
+  unset SQUEUE_ACCOUNT SQUEUE_FORMAT SQUEUE_FORMAT2 SQUEUE_LICENSES SQUEUE_NAMES SQUEUE_PARTITION SQUEUE_QOS \
+    SQUEUE_SORT SQUEUE_STATES SQUEUE_USERS
 }
 
 make_folder() {
@@ -109,11 +115,23 @@ sha256_of() { sha256sum -- "$1" 2>/dev/null | cut -c1-64; }
 
 # sif_state SIF JSON: present, absent, or changed (there, but not what was recorded when it was verified).
 sif_state() {
-  if [ ! -e "$1" ] || [ ! -s "$2" ]; then echo absent; return; fi
+  known=$(recorded "$2" sif_sha256)
+  if [ ! -e "$1" ] || [ ${#known} -ne 64 ]; then echo absent; return; fi
   if [ "$(size_of "$1")" = "$(recorded "$2" size_bytes)" ] && [ "$(mtime_of "$1")" = "$(recorded "$2" mtime)" ]; then
     echo present
-  elif [ "$(sha256_of "$1")" = "$(recorded "$2" sif_sha256)" ]; then echo present
+  elif [ "$(sha256_of "$1")" = "$known" ]; then echo present
   else echo changed; fi
+}
+
+# ---- Slurm -------------------------------------------------------------------------------------------------
+# my_jobs: `id|state` of every job of this user that Slurm knows. Fails when Slurm does not answer, which proves nothing.
+my_jobs() { squeue -h -t all -u "$(id -un)" -o '%i|%T' 2>/dev/null; }
+# is_over JOB LISTING: the job has ended, or Slurm has forgotten it.
+is_over() {
+  case $(printf '%s\n' "$2" | sed -n "s/^$1|//p" | head -n 1) in
+    '' | BOOT_FAIL | CANCELLED | COMPLETED | DEADLINE | FAILED | NODE_FAIL | OUT_OF_MEMORY | PREEMPTED | REVOKED | TIMEOUT) ;;
+    *) return 1 ;;
+  esac
 }
 
 # write_file PATH MODE <content: complete or not at all, and on disk before it has its name. Unchanged stays untouched.

@@ -12,5 +12,7 @@ printf '%s\n' "$wanted" | while read -r image hex tag; do
   say current_sha256 "$(recorded "${current%.sif}.json" sif_sha256)"
   if [ -s "${sif%.sif}.json" ]; then head -c 262144 "${sif%.sif}.json" | say64 provenance; fi
 done
+# What runs that died have left; whoever acts here next sweeps it.
+say left "$(find "$own/incoming" "$own/leases" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l | tr -d ' ')"
 say clock "$(date +%s)"
 say host "$me"

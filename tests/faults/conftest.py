@@ -1,0 +1,5 @@
+"""The lab of the integration tests serves here too."""
+
+from tests.integration.conftest import lab
+
+__all__ = ["lab"]
