@@ -119,10 +119,13 @@ class SiteRun:
             finally:
                 self._host_key = node.host_key
                 node.close()
+        for item in self._progress:
+            if item.is_open:
+                item.outcome = Outcome.OK
         return self.record()
 
     def record(self) -> SiteRecord:
-        """What is known so far; also used when a signal ends the run early."""
+        """What is known so far; when a signal ends the run early, images that are on their way are skipped."""
         return SiteRecord(
             self._site.name,
             tuple(self._image_record(item) for item in self._progress),
@@ -400,7 +403,7 @@ class SiteRun:
         return ImageRecord(
             target=item.image.name,
             wanted=str(item.image.digest),
-            outcome=item.outcome or (Outcome.OK if item.stages and not item.error else Outcome.SKIPPED),
+            outcome=item.outcome or Outcome.SKIPPED,
             stages=tuple(item.stages),
             before=before,
             after=item.after,
