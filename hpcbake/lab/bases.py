@@ -14,7 +14,7 @@ from pathlib import Path
 from hpcbake.lab.engine import Engine
 from hpcbake.lab.machine import Machine, require
 from hpcbake.lab.mirror import PUBLIC_ATTIC, Mirror
-from hpcbake.lab.packages import BOOTSTRAP_NEEDS, ensure_packages
+from hpcbake.lab.packages import BOOTSTRAP_NEEDS, USER_BOOTSTRAP_NEEDS, ensure_packages
 from hpcbake.lab.progress import Progress
 from hpcbake.lab.settings import PREFIX, LabSettings
 
@@ -92,7 +92,7 @@ def ensure_bases(
         if missing:
             progress.say(f"Docker Hub answers but does not give {_names(missing)}")
     if missing:
-        ensure_packages(machine, progress, settings, BOOTSTRAP_NEEDS)
+        ensure_packages(machine, progress, settings, BOOTSTRAP_NEEDS if settings.is_root else USER_BOOTSTRAP_NEEDS)
         with progress.step(f"bootstrapping {_names(missing)} from Debian packages ({mirror.uri})"):
             _bootstrap_all(machine, engine, settings, missing)
 

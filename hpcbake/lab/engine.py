@@ -124,6 +124,16 @@ def write_client_config(engine: Engine, plugin_folders: list[Path]) -> None:
         path.write_text(json.dumps({"cliPluginsExtraDirs": present}, indent=2) + "\n")
 
 
+def find_plugin_folders(environ: Mapping[str, str]) -> list[Path]:
+    """Where the user's docker client looks for compose and buildx beyond the system's folders."""
+    config = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME", "/nonexistent")) / ".docker")
+    try:
+        extra = json.loads((config / "config.json").read_text()).get("cliPluginsExtraDirs") or []
+    except (OSError, ValueError, AttributeError):
+        extra = []
+    return [config / "cli-plugins", *(Path(str(folder)) for folder in extra)]
+
+
 def no_engine_error(own: OwnDocker) -> PrereqError:
     """What to say to somebody who is not root and has no Docker that serves."""
     return PrereqError(

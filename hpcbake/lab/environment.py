@@ -87,6 +87,9 @@ def exported_variables(state: Path, record: LabRecord) -> dict[str, str]:
     return {
         "DOCKER_HOST": record.engine.host,
         "DOCKER_CONFIG": str(record.engine.config),
+        # a context or builder chosen for other work would win over DOCKER_HOST
+        "DOCKER_CONTEXT": "",
+        "BUILDX_BUILDER": "",
         f"{PREFIX}STATE": str(state),
         f"{PREFIX}NAME": record.name,
         f"{PREFIX}CACHE": str(record.cache),

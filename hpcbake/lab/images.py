@@ -82,15 +82,15 @@ def explain_build_failure(log: str) -> str:
     return "run it again; if it fails at the same place, the lines above say where"
 
 
-def remove_other_recipes(compose: Compose) -> None:
-    """Forget images that an older recipe made."""
-    listed = compose.docker(
-        ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "label=org.hpcbake.lab"]
-    )
-    recipe = compose.variables[f"{PREFIX}RECIPE"]
-    old = [name for name in listed.stdout.split() if name.startswith("hpcbake-lab/") and not name.endswith(recipe)]
-    if old:
-        compose.docker(["image", "rm", *old])
+def remove_images(compose: Compose, *, keep_recipe: str | None = None) -> None:
+    """Forget the lab's images, or those of other recipes; Docker keeps what another lab's containers use."""
+    names = ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "label=org.hpcbake.lab"]
+    listed = [name for name in compose.docker(names).stdout.split() if "<none>" not in name]
+    if keep_recipe is not None:
+        listed = [name for name in listed if name.startswith("hpcbake-lab/") and not name.endswith(f":{keep_recipe}")]
+    if listed:
+        compose.docker(["image", "rm", *listed])
+    compose.docker(["image", "prune", "--force", "--filter", "label=org.hpcbake.lab"])
 
 
 def base_references(registry: str, release: Release) -> dict[str, str]:

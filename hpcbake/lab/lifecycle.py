@@ -24,6 +24,7 @@ from hpcbake.lab.bases import (
 from hpcbake.lab.compose import Compose, compose_variables
 from hpcbake.lab.engine import (
     Engine,
+    find_plugin_folders,
     inspect_own_docker,
     no_engine_error,
     own_engine_unfit_error,
@@ -113,7 +114,7 @@ def _bring_up(run: LabRun, engine: Engine, mirror: Mirror) -> LabRecord:
         private_engine.ensure_ports(settings)
     _start_containers(run, compose)
     if is_new:
-        images.remove_other_recipes(compose)
+        images.remove_images(compose, keep_recipe=recipe)
     references = images.base_references(f"localhost:{settings.ports.registry}", old.release)
     bases = images.push_bases(compose, settings.ports.registry, references)
     record = LabRecord(settings.name, settings.cache, settings.ports, engine, compose.variables, bases)
@@ -139,7 +140,7 @@ def _ensure_engine(run: LabRun, mirror: Mirror) -> Engine:
     own = inspect_own_docker(machine, settings.state / "docker-config", run.environ)
     if own.engine is not None:
         check_space(settings.cache, NEED_WARM_BYTES)
-        write_client_config(own.engine, [Path(run.environ.get("HOME", "/nonexistent")) / ".docker/cli-plugins"])
+        write_client_config(own.engine, find_plugin_folders(run.environ))
         run.progress.say(f"engine: your own Docker {own.engine.version} ({own.why})")
         ensure_packages(machine, run.progress, settings, CLIENT_NEEDS)
         return own.engine
@@ -233,7 +234,7 @@ def down(run: LabRun, *, purge: bool = False) -> None:
                 progress.say("stopping the private engine")
             private_engine.stop(machine, settings)
         elif purge:
-            _remove_images(compose)
+            images.remove_images(compose)
         _remove(settings.state, _STATE_FILES)
         if purge:
             _remove(settings.cache, _CACHE_FILES)
@@ -287,12 +288,6 @@ def _remove_containers(run: LabRun, compose: Compose) -> None:
     with run.progress.step("removing the lab's machines, networks and volumes"):
         outcome = compose.run(["down", "--volumes", "--remove-orphans", "--timeout", "2"], timeout_s=180)
     require(outcome, "removing the lab's containers", remedy="run it again; `docker ps -a` shows what is left")
-
-
-def _remove_images(compose: Compose) -> None:
-    listed = compose.docker(["image", "ls", "--quiet", "--filter", "label=org.hpcbake.lab"])
-    if ids := sorted(set(listed.stdout.split())):
-        compose.docker(["image", "rm", "--force", *ids])
 
 
 def _any_variables(settings: LabSettings) -> dict[str, str]:

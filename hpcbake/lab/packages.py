@@ -15,6 +15,8 @@ Needs = Mapping[str, str]
 _KEYRING = {"/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring"}
 CLIENT_NEEDS: Needs = {"ssh": "openssh-client"}
 BOOTSTRAP_NEEDS: Needs = {"mmdebstrap": "mmdebstrap", **_KEYRING}
+#: mmdebstrap without root maps user ids
+USER_BOOTSTRAP_NEEDS: Needs = {**BOOTSTRAP_NEEDS, "newuidmap": "uidmap"}
 ENGINE_NEEDS: Needs = {
     **CLIENT_NEEDS,
     **_KEYRING,
