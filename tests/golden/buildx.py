@@ -1,0 +1,129 @@
+"""The real `docker buildx bake`, for tests that compare: found through HPCBAKE_BUILDX or the PATH."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hpcbake.bakefile import BakeRequest, resolve
+from hpcbake.errors import HpcbakeError
+from hpcbake.model.plan import JsonValue
+
+
+def find_buildx() -> list[str] | None:
+    """How to call buildx: the plugin itself, or through docker; None when there is neither."""
+    named = os.environ.get("HPCBAKE_BUILDX")
+    if named:
+        return named.split()
+    plugin = shutil.which("docker-buildx") or shutil.which("buildx")
+    if plugin:
+        return [plugin]
+    docker = shutil.which("docker")
+    if docker and subprocess.run([docker, "buildx", "version"], capture_output=True).returncode == 0:
+        return [docker, "buildx"]
+    return None
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Put `files` below `folder`."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment that both programs get: nothing of the machine but a home and a path."""
+    return {"PATH": os.environ.get("PATH", ""), "HOME": "/nonexistent", **environment}
+
+
+def buildx_plan(folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> JsonValue | str:
+    """What buildx prints in `folder`, or its error as a text."""
+    buildx = find_buildx()
+    assert buildx is not None
+    done = subprocess.run(
+        [*buildx, "bake", "--print", *arguments],
+        cwd=folder,
+        env=clean_environment(environment),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.startswith(("ERROR", "panic"))]
+        return lines[-1] if lines else done.stderr[-200:]
+    plan: JsonValue = json.loads(done.stdout)
+    return plan
+
+
+def parse_arguments(arguments: Sequence[str]) -> BakeRequest:
+    """The part of a bake command line that tests use, as a request."""
+    files: list[str] = []
+    targets: list[str] = []
+    overrides: list[str] = []
+    flags: dict[str, str] = {}
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument in ("-f", "--set"):
+            (files if argument == "-f" else overrides).append(next(waiting))
+        elif argument.startswith("--"):
+            name, equals, value = argument[2:].partition("=")
+            flags[name.replace("-", "_")] = value if equals else "true"
+        else:
+            targets.append(argument)
+    booleans = {name: value == "true" for name, value in flags.items()}
+    return BakeRequest(
+        files=tuple(files),
+        targets=tuple(targets),
+        overrides=tuple(overrides),
+        push=booleans.get("push"),
+        load=booleans.get("load"),
+        no_cache=booleans.get("no_cache"),
+        pull=booleans.get("pull"),
+        sbom=flags.get("sbom"),
+        provenance=flags.get("provenance"),
+        call=flags.get("call"),
+    )
+
+
+def our_plan(folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> JsonValue | str:
+    """What hpcbake resolves in `folder`, or its error as a text."""
+    try:
+        plan = resolve(parse_arguments(arguments), folder=folder, environment=clean_environment(environment))
+    except HpcbakeError as error:
+        return error.message
+    return plan.as_json()
+
+
+def comparable(plan: JsonValue | str) -> JsonValue | str:
+    """`plan` without what is random in buildx: the order of a matrix's names, of ulimits and of forced outputs.
+
+    All errors are alike: their words are not compared.
+    """
+    if not isinstance(plan, dict):
+        return "error"
+    groups, targets = plan.get("group"), plan.get("target")
+    assert isinstance(groups or {}, dict)
+    assert isinstance(targets or {}, dict)
+    result: dict[str, JsonValue] = {}
+    if isinstance(groups, dict):
+        result["group"] = {name: _sorted_lists(group, ("targets",)) for name, group in groups.items()}
+    if isinstance(targets, dict) and targets:
+        result["target"] = {name: _sorted_lists(target, ("ulimits", "output")) for name, target in targets.items()}
+    return result
+
+
+def _sorted_lists(value: JsonValue, keys: Sequence[str]) -> JsonValue:
+    assert isinstance(value, dict)
+    result = dict(value)
+    for key in keys:
+        if key in result or key == "targets":
+            items = result.get(key) or []
+            assert isinstance(items, list)
+            result[key] = sorted(items, key=json.dumps)
+    return result

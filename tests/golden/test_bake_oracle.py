@@ -1,0 +1,32 @@
+"""hpcbake resolves what buildx resolves: on random bake runs, compared with the real program."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.golden.bake_programs import BakeRun, bake_runs
+from tests.golden.buildx import buildx_plan, comparable, find_buildx, our_plan, write_files
+
+#: So many random runs; more with HPCBAKE_ORACLE_RUNS.
+RUNS = int(os.environ.get("HPCBAKE_ORACLE_RUNS", "40"))
+
+needs_buildx = pytest.mark.skipif(find_buildx() is None, reason="needs docker buildx, or HPCBAKE_BUILDX naming it")
+
+
+@pytest.mark.needs_buildx
+@needs_buildx
+@settings(max_examples=RUNS, deadline=None, suppress_health_check=list(HealthCheck), derandomize=RUNS <= 40)
+@given(bake_runs())
+def test_random_runs_give_the_plan_that_buildx_prints(run: BakeRun) -> None:
+    """Same targets, same groups, same values; or an error from both."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_files(folder, run.files)
+        theirs = comparable(buildx_plan(folder, run.arguments, run.environment))
+        ours = our_plan(folder, run.arguments, run.environment)
+        assert comparable(ours) == theirs, ours if isinstance(ours, str) else ""
