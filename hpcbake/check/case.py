@@ -169,7 +169,16 @@ class Case:
         if found is None and self.base is not None:
             looked = self.loader.look_up("libc.so.6", self.base)
             found = looked if isinstance(looked, Loaded) else None
-        return (found.real_path, found.node, found.elf) if found else None
+        return (found.real_path, found.node, found.elf) if found else self._refused_libc()
+
+    def _refused_libc(self) -> tuple[str, Node, ElfFacts] | None:
+        """A libc.so.6 that lies where it should but that its own loader passes over on the site's kernel."""
+        universe = self.loader.universe_of(self.base) if self.base else None
+        for folder in universe.folders if universe else ():
+            found = self.image.tree.find_file(f"{folder}/libc.so.6")
+            if found and found[1].elf and self.loader.is_too_new_for_kernel(found[1].elf, universe):
+                return found[0], found[1], found[1].elf
+        return None
 
     @cached_property
     def glibc(self) -> Version | None:

@@ -283,9 +283,11 @@ class Loader:
                 yield Unmet(loaded, provider, need.version, need.weak)
 
     def _unbound(self, loaded: Loaded, closure: Closure) -> Iterator[tuple[Loaded, str]]:
-        missing = {one.name for one in closure.missing}
+        # What is missing, or would have come with it, has a finding of its own.
+        if closure.missing:
+            return
         for library in dict.fromkeys(need.library for need in loaded.elf.needs):
-            if closure.find(library) is None and library not in missing:
+            if closure.find(library) is None:
                 yield loaded, library
 
     def _find_library(self, name: str, wanting: Loaded, closure: Closure, universe: Universe) -> Loaded | Missing:

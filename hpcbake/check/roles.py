@@ -220,6 +220,7 @@ def _find_program(image: ScannedImage, word: str) -> tuple[str, Node] | None:
 def _scripts(hot: dict[str, Node], entries: frozenset[str]) -> Iterator[Script]:
     for path, node in hot.items():
         if node.elf is None and node.content and node.content.startswith(b"#!"):
-            words = node.content[2:].decode("utf-8", "surrogateescape").split()
-            if words:
+            # The kernel ends the name at a blank or tab only: a carriage return becomes part of it.
+            words = re.split(r"[ \t]+", node.content[2:].decode("utf-8", "surrogateescape").strip(" \t"))
+            if words[0]:
                 yield Script(path, node, words[0], path in entries)

@@ -52,7 +52,7 @@ def find_tagged(case: Case) -> Iterator[Finding]:
 
 def _add(case: Case, causes: Causes, library: str, path: str, role: Role) -> None:
     found = case.image.tree.find_file(library)
-    if found is None or found[1].elf is None or found[1].elf.kernel is None:
+    if found is None or found[1].elf is None or found[1].elf.kernel is None or case.is_glibc_piece(found[1].elf):
         return
     severity = Severity.WARNING if role in (Role.PROGRAM, Role.LEFTOVER) else Severity.ERROR
     wanted = str(Version(found[1].elf.kernel))
