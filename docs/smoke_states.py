@@ -39,7 +39,7 @@ def _result_text(exit_code: object, why: str, name: str = f"{_PREFIX}1.RUN") -> 
 
 def render_smoke_states() -> str:
     results = [(0, "ok"), (0, "died"), (3, "exit-code-3"), (1, "output-differs"), (1, "wrong-architecture")]
-    results += [(127, "died"), (255, "container-did-not-run"), (43, "sif-changed"), (143, "terminated")]
+    results += [(127, "died"), (255, "container-did-not-run"), (43, "sif-changed"), (143, "time-limit"), (143, "terminated")]
     from_results = [
         (str(number), code(why), *conclusion_cells(Observation("1", result=_result_text(number, why))))
         for number, why in results
