@@ -103,6 +103,7 @@ def render_deliver_script(request: DeliverRequest, site: Site, commands: Runtime
         pull_command=shlex.join(pull_argv(request, site, commands)),
         program=site.runtime.program,
         prelude=site.runtime.prelude,
+        tmpdir=site.runtime.tmpdir or "",
         pull_timeout=int(site.runtime.pull_timeout_s),
         sif_mode=site.store.mode,
         sif_group=site.store.group or "",
@@ -125,7 +126,8 @@ def _deliver_once(request: DeliverRequest, site: Site, node: Node, commands: Run
         raise explain_pull_failure(
             site.name, str(request.image.reference), int(said.find("pull_exit") or -1), said.find_text("log")
         )
-    answer = read_answer(outcome, site=site.name, step=f"deliver {request.image.name}")
+    step = f"deliver {request.image.name}"
+    answer = read_answer(outcome, site=site.name, step=step, needs=("state", "path", "sha256", "size"))
     return Deployment(
         site=site.name,
         image=request.image,

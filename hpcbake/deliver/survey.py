@@ -102,7 +102,7 @@ def survey(wanted: Sequence[Wanted], site: Site, *, node: Node) -> Survey:
 
 def sweep(site: Site, *, run: str, node: Node) -> int:
     """Remove what dead runs have left under `.hpcbake/`; live runs keep theirs. Returns how many things went."""
-    script = render_site_script("sweep", root=site.store.root, run=run)
+    script = render_site_script("sweep", root=site.store.root, run=run, tmpdir=site.runtime.tmpdir or "")
     answer = read_answer(node.run_script(script, timeout_s=_SURVEY_TIMEOUT_S), site=site.name, step="sweep the store")
     return int(answer.find("swept") or 0)
 

@@ -67,6 +67,8 @@ class Runtime:
     pull_timeout_s: float = 1800.0
     #: Registries that the site reaches by plain HTTP (a lab, an air-gapped mirror).
     plain_http: tuple[str, ...] = ()
+    #: Where pulls unpack, if not beside the store: a folder with room on a file system that allows execution.
+    tmpdir: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from hpcbake.sites.document import Field, Section, boolean, choice, integer, lis
 
 _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _PATH = r"/[^\x00-\x1f]*"
+#: The store's root is a part of job scripts, `#SBATCH` lines, modulefiles and bind options, each with quoting of its own.
+_ROOT = r"/[A-Za-z0-9._/+=@-]*"
 _SLURM_TIME = r"[0-9]+(?::[0-9]{2}){0,2}|[0-9]+-[0-9]{1,2}(?::[0-9]{2}){0,2}"
 
 
@@ -39,8 +41,8 @@ STORE = Section(
     {
         "root": text(
             "absolute folder of the store, on a file system that compute nodes see",
-            pattern=_PATH,
-            expected="an absolute path",
+            pattern=_ROOT,
+            expected="an absolute path of letters, digits and . _ - + = @",
             required=True,
         ),
         "group": _word("group that owns the SIFs"),
@@ -61,6 +63,11 @@ RUNTIME = Section(
         "plain_http": listing(
             text(pattern=r"[A-Za-z0-9._:\[\]-]+", expected="a registry host"),
             "registries that are reached by plain HTTP",
+        ),
+        "tmpdir": text(
+            "folder where pulls unpack, if the store's file system is too small or mounted noexec",
+            pattern=r"(?:/[A-Za-z0-9._+@,=-]+)+",
+            expected="an absolute path of letters, digits and . _ + @ , = - only",
         ),
     },
     "the container runtime of the site",

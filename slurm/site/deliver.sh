@@ -1,6 +1,6 @@
 #!/bin/sh
 # Pulls one digest into the store: lease, room, pull to a partial name, verify, fsync, rename.
-# Values: image hex reference arch_id need_kb pull_command program prelude pull_timeout sif_mode sif_group provenance
+# Values: tmpdir image hex reference arch_id need_kb pull_command program prelude pull_timeout sif_mode sif_group provenance
 # shellcheck disable=SC2154,SC1091
 sif=$root/sif/$image/$hex.sif
 json=$root/sif/$image/$hex.json
@@ -22,13 +22,17 @@ fi
 
 # What a dead run of this digest left is ours to sweep: we hold its lease.
 scratch=$own/incoming/$image-$hex
+unpack=$(unpack_folder "$image-$hex")
+discard "$unpack"
 discard "$scratch"
-make_folder "$scratch/tmp"
 make_folder "$scratch/cache"
-have_kb=$(df -Pk "$scratch" | awk 'NR == 2 {print $4}')
-[ "$have_kb" -ge "$need_kb" ] || fail space "$scratch needs $need_kb kB and has $have_kb kB"
-have_inodes=$(df -Pi "$scratch" | awk 'NR == 2 {print $4}')
-case $have_inodes in *[!0-9]* | '') ;; *) [ "$have_inodes" -ge 64 ] || fail space "$scratch has $have_inodes inodes left" ;; esac
+make_folder "$unpack"
+for place in "$scratch" "$unpack"; do
+  have_kb=$(room_in "$place")
+  [ "${have_kb:-$need_kb}" -ge "$need_kb" ] || fail space "$place needs $need_kb kB and has $have_kb kB"
+done
+have_inodes=$(room_in "$scratch" i)
+[ "${have_inodes:-64}" -ge 64 ] || fail space "$scratch has $have_inodes inodes left"
 
 prepare "$scratch/prelude.log"
 [ "$prepared" -eq 0 ] || say note "the site's prelude ended with an error"
@@ -37,8 +41,8 @@ command -v "$program" >/dev/null 2>&1 ||
 say runtime "$("$program" --version 2>/dev/null | head -n 1)"
 
 # A folder for temporary files and a cache of its own: a poisoned or shared cache must not matter, and /tmp may be tiny.
-APPTAINER_TMPDIR=$scratch/tmp APPTAINER_CACHEDIR=$scratch/cache
-SINGULARITY_TMPDIR=$scratch/tmp SINGULARITY_CACHEDIR=$scratch/cache
+APPTAINER_TMPDIR=$unpack APPTAINER_CACHEDIR=$scratch/cache
+SINGULARITY_TMPDIR=$unpack SINGULARITY_CACHEDIR=$scratch/cache
 export APPTAINER_TMPDIR APPTAINER_CACHEDIR SINGULARITY_TMPDIR SINGULARITY_CACHEDIR
 user='' password=''
 if IFS= read -r user && IFS= read -r password; then

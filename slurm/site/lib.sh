@@ -16,7 +16,7 @@ fail() { class=$1; shift; say error "$class $(printf '%s' "$*" | tr '\n' ' ')"; 
 
 own=$root/.hpcbake
 # What a user's environment calls by these names is not ours to remove or to kill.
-lease='' scratch='' child='' heartbeat=''
+lease='' scratch='' unpack='' child='' heartbeat=''
 boot_id=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown)
 me=$(uname -n)
 # This very process: $$ is the shell that the script was sent to, which may die and leave the script running.
@@ -37,16 +37,15 @@ prepare() {
     SQUEUE_SORT SQUEUE_STATES SQUEUE_USERS
 }
 
-make_folder() {
-  mkdir -p "$1" 2>/dev/null || {
-    df -Pk "$(nearest "$1")" 2>/dev/null | awk 'NR == 2 && $4 < 64 {exit 1}' || fail space "no room to create $1"
-    fail permission "cannot create $1: $(mkdir -p "$1" 2>&1 | tail -n 1)"
-  }
+make_folder() { mkdir -p "$1" 2>/dev/null || cannot_create "$1"; }
+cannot_create() {
+  df -Pk "$(nearest "$1")" 2>/dev/null | awk 'NR == 2 && $2 > 0 && $4 < 64 {exit 1}' || fail space "no room to create $1"
+  fail permission "cannot create $1: $(mkdir -p "$1" 2>&1 | tail -n 1)"
 }
 nearest() { p=$1; while [ ! -d "$p" ]; do p=$(dirname "$p"); done; printf '%s' "$p"; }
 
-# The start time of a process, so that a reused process number is not taken for the old holder.
-start_of() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# The start time of a process, so that a reused process number is not taken for the old holder. A zombie has none.
+start_of() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 !~ /[ZX]/ {print $20}'; }
 
 # ---- leases: mkdir is the one operation that is atomic on NFS, Lustre and GPFS alike -------------------------
 # A lease folder holds `holder`: host, boot id, process, its start time, user, run. The holder touches it every
@@ -77,13 +76,17 @@ take_over() {  # of many who see a dead holder one wins, by a mkdir beside the l
 take_lease() {  # take_lease NAME: waits up to $lock_wait seconds
   make_folder "$own/leases"
   lease=$own/leases/$1
-  waited=0
+  waited=0 missed=0
   until mkdir "$lease" 2>/dev/null; do
-    [ -d "$lease" ] || { sleep 1; [ "$waited" -lt 3 ] || fail permission "cannot create $lease"; }
-    if [ -d "$lease" ] && holder_is_dead "$lease" && take_over "$lease"; then continue; fi
-    [ "$waited" -lt "$lock_wait" ] || fail busy "$lease is held by: $(cat "$lease/holder" 2>/dev/null)"
+    if [ -d "$lease" ]; then
+      if holder_is_dead "$lease" && take_over "$lease"; then continue; fi
+      [ "$waited" -lt "$lock_wait" ] || fail busy "$lease is held by: $(cat "$lease/holder" 2>/dev/null)"
+      waited=$((waited + 1)) missed=0
+    else  # it was given back this instant, or it cannot be made at all
+      missed=$((missed + 1))
+      [ "$missed" -lt 3 ] || cannot_create "$lease"
+    fi
     sleep 1
-    waited=$((waited + 1))
   done
   trap 'release_lease' EXIT
   trap 'exit 129' HUP
@@ -97,14 +100,23 @@ take_lease() {  # take_lease NAME: waits up to $lock_wait seconds
 discard() {  # an unpacked image may hold folders that even their owner cannot write
   [ ! -e "$1" ] || { chmod -R u+rwX "$1" 2>/dev/null; rm -rf "$1"; }
 }
+# unpack_folder NAME: where apptainer unpacks for the pull of this name. Elsewhere it is named after the store, too.
+unpack_folder() {
+  if [ -z "$tmpdir" ]; then printf '%s' "$own/incoming/$1/tmp"
+  else printf '%s' "$tmpdir/hpcbake-$(id -u)-$(printf '%s' "$root" | cksum | cut -d' ' -f1)-$1"; fi
+}
 release_lease() {
   # What still writes below the scratch folder must have ended before that is removed.
   if [ -n "$child" ] && kill "$child" 2>/dev/null; then wait "$child"; fi
   [ -z "$heartbeat" ] || kill "$heartbeat" 2>/dev/null
+  [ -z "$unpack" ] || discard "$unpack"
   [ -z "$scratch" ] || discard "$scratch"
   [ -z "$lease" ] || rm -rf "$lease"
   lease=
 }
+
+# room_in FOLDER [i]: free kilobytes, or inodes; nothing where the file system counts none (btrfs has no inodes).
+room_in() { df "-P${2:-k}" "$1" 2>/dev/null | awk 'NR == 2 && $2 + 0 > 0 {print $4}'; }
 
 # ---- facts -------------------------------------------------------------------------------------------------
 # recorded FILE KEY: a string or number of the provenance file, which hpcbake writes one `"key": value` per line.
