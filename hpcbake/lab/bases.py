@@ -127,6 +127,8 @@ def _bootstrap(machine: Machine, engine: Engine, settings: LabSettings, suite: s
         made = machine.run(
             bootstrap_argv(suite, uri, tarball, is_root=settings.is_root),
             timeout_s=1200,
+            # /tmp may be small, or forbid device files. Without root, mapped users could not enter the cache folder.
+            environ={"TMPDIR": str(settings.cache)} if settings.is_root else {},
             log=settings.state / f"bootstrap-{suite}.log",
         )
         remedy = f"is {uri} reachable, and does it have {suite}? {PREFIX}MIRROR names another Debian archive"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpcbake.datafiles import data_folder
-from hpcbake.errors import PrereqError
+from hpcbake.errors import PrereqError, StateError
 from hpcbake.lab import images, private_engine
 from hpcbake.lab.bases import (
     NEW_SUITE,
@@ -49,6 +49,7 @@ from hpcbake.lab.recipe import recipe_of
 from hpcbake.lab.settings import LabSettings
 from hpcbake.lab.shell import shell_argv
 from hpcbake.lab.status import LabStatus, read_status
+from hpcbake.lab.unpack import unpack_engine
 
 _OLD_IMAGES_DAYS = 45
 #: everything that a lab puts into its folders; nothing else is ever removed from them
@@ -56,7 +57,7 @@ _STATE_FILES = (
     "lab.json", "lab.env", "ssh_config", "known_hosts", "id_lab", "id_lab.pub", "ca.crt", "registry-password",
     "nodes", "engine", "docker-config", "*.log", ".*.partial",
 )  # fmt: skip
-_CACHE_FILES = ("engine-*", ".unpacking-*", "docker", "debian-*.tar", "old-base.json", "lock")
+_CACHE_FILES = ("engine-*", ".unpacking-*", "docker", "debian-*.tar", "mmdebstrap.*", "old-base.json", "lock")
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,18 @@ def new_run(
     environ: Mapping[str, str] = os.environ,
 ) -> LabRun:
     """A run on this machine. A lab that is up keeps the name and ports it was brought up with."""
-    record = read_lab_record(settings.state)
+    record = _find_record(settings)
     if record is not None:
         settings = replace(settings, name=record.name, ports=record.ports, cache=record.cache)
     return LabRun(settings, progress, machine or LocalMachine(), environ)
+
+
+def _find_record(settings: LabSettings) -> LabRecord | None:
+    """The lab's record if it can be read: a damaged one must not stand in the way of `down`."""
+    try:
+        return read_lab_record(settings.state)
+    except StateError:
+        return None
 
 
 # ---- up ------------------------------------------------------------------------------------------------------------
@@ -160,10 +169,11 @@ def _ensure_private_engine(run: LabRun, mirror: Mirror, why: str) -> Engine:
         is_cold = not (settings.cache / "docker").exists()
         check_space(settings.cache, NEED_COLD_BYTES if is_cold else NEED_WARM_BYTES)
         ensure_packages(machine, progress, settings, ENGINE_NEEDS)
-        if not private_engine.engine_folders(settings).docker.exists():
+        folders = private_engine.engine_folders(settings)
+        if not folders.docker.exists():
             with progress.step(f"fetching a private Docker engine from Debian {settings.engine_suite}"):
-                private_engine.ensure_unpacked(machine, settings, mirror)
-        write_client_config(engine, [private_engine.engine_folders(settings).root / "usr/libexec/docker/cli-plugins"])
+                unpack_engine(machine, settings, mirror, folders.root)
+        write_client_config(engine, [folders.root / "usr/libexec/docker/cli-plugins"])
         private_engine.start(machine, settings)
     engine = replace(engine, version=private_engine.read_version(machine, engine))
     progress.say(f"engine: private Docker {engine.version} ({why})")
@@ -223,7 +233,7 @@ def down(run: LabRun, *, purge: bool = False) -> None:
         return
     check_folders(settings)
     with lab_lock(settings.cache / "lock", progress):
-        record = read_lab_record(settings.state)
+        record = _find_record(settings)
         engine = record.engine if record else private_engine.client_engine(settings)
         compose = Compose(machine, engine, record.variables if record else _any_variables(settings))
         if record is not None and engine.kind == "private":

@@ -14,22 +14,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpcbake.datafiles import data_folder
 from hpcbake.errors import PrereqError
 from hpcbake.lab import uplink
 from hpcbake.lab.engine import Engine
-from hpcbake.lab.machine import Machine, require
-from hpcbake.lab.mirror import Mirror
+from hpcbake.lab.machine import Machine
+from hpcbake.lab.processes import end_process, is_gone_within, is_process, remove_cgroups
 from hpcbake.lab.settings import PREFIX, LabSettings
-
-_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "docker-compose", "containerd")
-#: the package that has tini-static, by release
-_TINI = {"sid": "tini-static"}
 
 
 @dataclass(frozen=True)
@@ -75,55 +70,6 @@ def client_engine(settings: LabSettings, *, version: str = "", reason: str = "")
     )
 
 
-# ---- unpacking ---------------------------------------------------------------------------------------------------
-
-
-def ensure_unpacked(machine: Machine, settings: LabSettings, mirror: Mirror) -> None:
-    """Have the engine's programs in the cache. The folder appears whole or not at all."""
-    folders = engine_folders(settings)
-    if folders.docker.exists():
-        return
-    work = settings.cache / f".unpacking-{settings.engine_suite}"
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        debs = _download_packages(machine, work / "apt", settings.engine_suite, mirror)
-        root = work / "root"
-        root.mkdir()
-        for deb in debs:
-            unpacked = machine.run(["dpkg", "-x", str(deb), str(root)], timeout_s=120)
-            require(unpacked, f"unpacking {deb.name}", remedy="is the disk full? free space and run it again")
-        root.replace(folders.root)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _download_packages(machine: Machine, folder: Path, suite: str, mirror: Mirror) -> list[Path]:
-    """Fetch the engine's packages with an apt of their own, which neither reads nor changes the system's lists."""
-    for part in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "var/lib/apt/lists/partial", "var/lib/dpkg", "debs"):
-        (folder / part).mkdir(parents=True)
-    (folder / "var/cache/apt/archives/partial").mkdir(parents=True)
-    (folder / "var/lib/dpkg/status").touch()
-    (folder / "etc/apt/sources.list").write_text(f"deb [signed-by={_KEYRING}] {mirror.uri} {suite} main\n")
-    for file in Path("/etc/apt/apt.conf.d").glob("*"):  # proxies and timeouts that this machine needs
-        if "Invoke" not in (text := file.read_text(errors="replace")):
-            (folder / "etc/apt/apt.conf.d" / file.name).write_text(text)
-    settings = {
-        "Dir": folder,
-        "Dir::State::status": folder / "var/lib/dpkg/status",
-        "Acquire::Languages": "none",
-        "Acquire::Check-Valid-Until": "false",
-        "Acquire::Retries": 3,
-        "APT::Sandbox::User": "root",
-    }
-    apt = ["apt-get", "-q", *(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))]
-    remedy = f"is {mirror.uri} reachable? set {PREFIX}MIRROR to a Debian archive that is"
-    require(machine.run([*apt, "update"], timeout_s=300), f"reading the package lists of Debian {suite}", remedy=remedy)
-    names = [*_PACKAGES, _TINI.get(suite, "tini")]
-    download = ["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", str(folder / "debs"), *apt, "download", *names]
-    require(machine.run(download, timeout_s=900), f"downloading the engine from Debian {suite}", remedy=remedy)
-    return sorted((folder / "debs").glob("*.deb"))
-
-
 # ---- starting ----------------------------------------------------------------------------------------------------
 
 
@@ -145,6 +91,7 @@ def start(machine: Machine, settings: LabSettings) -> None:
     """Start the engine and wait until it answers. What a killed one left is cleared away first."""
     folders = engine_folders(settings)
     stop(machine, settings)
+    _claim_data(settings)
     folders.run.mkdir(parents=True, exist_ok=True)
     folders.data.mkdir(parents=True, exist_ok=True)
     cable = uplink.plan_uplink(machine, settings.name)
@@ -165,6 +112,19 @@ def start(machine: Machine, settings: LabSettings) -> None:
     except BaseException:
         stop(machine, settings)
         raise
+
+
+def _claim_data(settings: LabSettings) -> None:
+    """Two engines must not write the same images: the cache notes whose engine uses it."""
+    claim = settings.cache / "engine-state"
+    other = Path(claim.read_text()) if claim.exists() else settings.state
+    if other != settings.state and is_alive(replace(settings, state=other)):
+        raise PrereqError(
+            f"the cache {settings.cache} is used by the lab at {other}",
+            remedy=f"set {PREFIX}CACHE to another folder, or take that lab down",
+            kind="config.prerequisite.folder",
+        )
+    claim.write_text(str(settings.state))
 
 
 def render_daemon_config(folders: EngineFolders, cable: uplink.Uplink, settings: LabSettings) -> str:
@@ -263,7 +223,8 @@ def _wait_until(
 
 def has_ports(settings: LabSettings) -> bool:
     """Does the lab itself listen on its ports?"""
-    return _is_alive(read_record(engine_folders(settings)).get("bridge"), b"hpcbake.lab.portbridge")
+    record = read_record(engine_folders(settings))
+    return is_process(record.get("bridge"), _bridge_words(record))
 
 
 def ensure_ports(settings: LabSettings) -> None:
@@ -274,13 +235,7 @@ def ensure_ports(settings: LabSettings) -> None:
         return
     with (folders.run / "portbridge.log").open("wb") as log:
         bridge = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "hpcbake.lab.portbridge",
-                str(record["engine"]),
-                *map(str, settings.ports.numbers()),
-            ],
+            [sys.executable, *_bridge_words(record), *map(str, settings.ports.numbers())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -302,7 +257,8 @@ def ensure_ports(settings: LabSettings) -> None:
 
 
 def is_alive(settings: LabSettings) -> bool:
-    return _is_alive(read_record(engine_folders(settings)).get("engine"), b"unshare")
+    folders = engine_folders(settings)
+    return is_process(read_record(folders).get("engine"), _engine_words(folders))
 
 
 def stop(machine: Machine, settings: LabSettings) -> None:
@@ -310,10 +266,10 @@ def stop(machine: Machine, settings: LabSettings) -> None:
     folders = engine_folders(settings)
     record = read_record(folders)
     engine, bridge = record.get("engine"), record.get("bridge")
-    if _is_alive(engine, b"unshare"):
+    if is_process(engine, _engine_words(folders)):
         _end_engine(int(str(engine)))
-    if _is_alive(bridge, b"hpcbake.lab.portbridge"):
-        _end(int(str(bridge)), signal.SIGTERM, patience_s=5)
+    if is_process(bridge, _bridge_words(record)):
+        end_process(int(str(bridge)), signal.SIGTERM, patience_s=5)
     if "block" in record:
         block = uplink.choose_block([], (str(record["block"]),))
         uplink.disconnect(machine, uplink.Uplink(settings.name, block, mtu=1500))
@@ -322,10 +278,19 @@ def stop(machine: Machine, settings: LabSettings) -> None:
     shutil.rmtree(folders.run / "exec", ignore_errors=True)
     for path in (folders.record, folders.socket, folders.run / "dockerd.pid"):
         path.unlink(missing_ok=True)
-    _remove_cgroups(settings.name)
+    remove_cgroups(settings.name)
     for left in ("containerd/s", "containerd", "docker/plugins", "docker/netns", "docker", "runc"):
         with contextlib.suppress(OSError):  # another engine may use them; rmdir takes empty folders only
             (Path("/run") / left).rmdir()
+
+
+def _engine_words(folders: EngineFolders) -> list[str]:
+    """Words that stand side by side in the command line of this engine's process and of no other."""
+    return ["--config-file", str(folders.run / "daemon.json")]
+
+
+def _bridge_words(record: Mapping[str, object]) -> list[str]:
+    return ["-m", "hpcbake.lab.portbridge", str(record.get("engine"))]
 
 
 def read_record(folders: EngineFolders) -> dict[str, object]:
@@ -343,50 +308,11 @@ def _write_record(folders: EngineFolders, **record: object) -> None:
     partial.replace(folders.record)
 
 
-def _is_alive(pid: object, word: bytes) -> bool:
-    """Is `pid` a process whose command line contains `word`? A number alone may belong to somebody else by now."""
-    if not isinstance(pid, int):
-        return False
-    with contextlib.suppress(OSError):
-        return word in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
-
-
 def _end_engine(pid: int) -> None:
     """Ask dockerd (below tini, below unshare) to stop its containers and end; insist after a while."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     for child in children.read_text().split() if children.exists() else []:
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(child), signal.SIGTERM)
-    if not _is_gone_within(pid, 20):
-        _end(pid, signal.SIGKILL, patience_s=10)
-
-
-def _end(pid: int, first: signal.Signals, *, patience_s: float) -> None:
-    for number in (first, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-        if _is_gone_within(pid, patience_s):
-            return
-
-
-def _is_gone_within(pid: int, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)  # if it is our own child, it would stay as a zombie
-        if not Path(f"/proc/{pid}").exists():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def _remove_cgroups(name: str) -> None:
-    base = Path("/sys/fs/cgroup")
-    tops = [base / name, *base.glob(f"*/{name}")]
-    for top in tops:
-        for folder in sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        with contextlib.suppress(OSError):
-            top.rmdir()
+    if not is_gone_within(pid, 20):
+        end_process(pid, signal.SIGKILL, patience_s=10)
