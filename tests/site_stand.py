@@ -10,7 +10,7 @@ import json
 import shlex
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -66,6 +66,7 @@ esac
 _SBATCH = r"""#!/bin/sh
 stand=@STAND@
 echo "$*" >>"$stand/sbatch.calls"
+env | grep '^SBATCH_' >"$stand/sbatch.environment"
 mode=$(cat "$stand/sbatch.mode" 2>/dev/null)
 case $mode in
 down) echo 'sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)' >&2
@@ -99,6 +100,8 @@ if [ -e "$stand/squeue.down" ]; then
   echo 'slurm_load_jobs error: Unable to contact slurm controller (connect failure)' >&2
   exit 1
 fi
+[ -z "${SQUEUE_FORMAT2:-}" ] || { echo 'squeue: error: -o and -O are mutually exclusive' >&2; exit 1; }
+[ -z "${SQUEUE_PARTITION:-}${SQUEUE_NAMES:-}" ] || exit 0
 name='' job='' format='%i' states=' PENDING RUNNING SUSPENDED COMPLETING CONFIGURING '
 while [ $# -gt 0 ]; do
   case $1 in
@@ -159,10 +162,10 @@ _PROGRAMS = {
 
 @dataclass
 class SiteStand:
-    """A site below one folder. `root` is its store, `tell` and `said` write and read the stand-ins' files."""
+    """A site. `root` is its store, `folder` where its stand-ins live; `tell` and `said` write and read their files."""
 
     folder: Path
-    values: dict[str, str | int] = field(default_factory=dict)
+    root: Path
 
     def __post_init__(self) -> None:
         programs = self.folder / "bin"
@@ -175,10 +178,6 @@ class SiteStand:
         self.serve_sif(sif_bytes(DIGEST))
 
     @property
-    def root(self) -> Path:
-        return self.folder / "store"
-
-    @property
     def prelude(self) -> str:
         return f"PATH={shlex.quote(str(self.folder / 'bin'))}:$PATH"
 
@@ -189,7 +188,13 @@ class SiteStand:
             login=Login("localhost", transport="local"),
             store=Store(str(self.root)),
             runtime=Runtime(prelude=self.prelude, pull_timeout_s=60),
-            slurm=Slurm(partition="debug", prelude=self.prelude, poll_interval_s=0.05),
+            slurm=Slurm(
+                partition="debug",
+                prelude=self.prelude,
+                queue_deadline_s=20,
+                run_deadline_s=30,
+                poll_interval_s=10,
+            ),
         )
 
     @property

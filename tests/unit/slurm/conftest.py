@@ -11,5 +11,5 @@ from tests.site_stand import SiteStand
 
 @pytest.fixture
 def stand(tmp_path: Path) -> SiteStand:
-    """A site whose programs are stand-ins, below a folder whose name needs quoting."""
-    return SiteStand(tmp_path / "it's a site")
+    """A site whose programs are stand-ins, in a folder whose name needs quoting."""
+    return SiteStand(tmp_path / "it's a site", tmp_path / "store")

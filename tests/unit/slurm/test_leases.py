@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcbake.errors import BusyError
+from hpcbake.errors import BusyError, SiteResourceError
 from hpcbake.model.ports import Outcome
 from hpcbake.sites.scripts import read_answer, render_site_script
 from tests.site_stand import SiteStand
@@ -38,7 +38,7 @@ def take_turns(stand: SiteStand, many: int) -> list[str]:
     turn = 'echo in >>"$turns"; /bin/sleep 0.1; echo out >>"$turns"'
     shell = f"{stand.prelude}; turns={shlex.quote(str(log))}"
     threads = [
-        threading.Thread(target=lease, args=(stand, turn), kwargs={"lock_wait": 99, "shell": shell})
+        threading.Thread(target=lease, args=(stand, turn), kwargs={"lock_wait": 999, "shell": shell})
         for _ in range(many)
     ]
     for thread in threads:
@@ -198,3 +198,12 @@ def test_variables_of_the_users_environment_are_not_ours(stand: SiteStand, name:
     assert bystander.poll() is None
     bystander.kill()
     bystander.wait()
+
+
+def test_leases_that_cannot_be_made_are_a_matter_of_permission(stand: SiteStand) -> None:
+    """A store where nothing can be written is told at once as that, not as busy."""
+    stand.tell("sleep", "0.01")
+    (stand.root / ".hpcbake").mkdir(parents=True)
+    (stand.root / ".hpcbake/leases").symlink_to("/proc")
+    with pytest.raises(SiteResourceError, match="cannot create"):
+        read_answer(lease(stand, "say in yes", shell=f"{stand.prelude}"), site="here", step="test")
