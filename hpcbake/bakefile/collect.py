@@ -89,7 +89,7 @@ def collect(units: Sequence[Unit], built_in: frozenset[str]) -> Collected:
 
 def _add_global(collected: Collected, sourced: Sourced, built_in: frozenset[str]) -> None:
     name = sourced.attribute.name
-    if name in built_in or name in BLOCKS:
+    if name in built_in or name in ("group", "target", "function"):
         _warn(collected, codes.RESERVED_NAME, sourced.span, f"{name} is a name of bake's own; this value is ignored")
         return
     collected.globals[name] = sourced
@@ -106,7 +106,7 @@ def _add_block(collected: Collected, source: SourceFile, block: ast.Block, built
         collected.errors.append(_wrong_labels(source, block))
         return
     definition = Definition(block.labels[0].text, source, block)
-    _warn_unknown_contents(collected, definition)
+    _check_contents(collected, definition)
     if block.type == "variable":
         _add_named(collected, collected.variables, definition, built_in)
     elif block.type == "function":
@@ -167,27 +167,43 @@ def _warn_unknown_block(collected: Collected, source: SourceFile, block: ast.Blo
     _warn(collected, codes.UNKNOWN_BLOCK, Span(source, block.start, block.type_end), message, advice)
 
 
-def _warn_unknown_contents(collected: Collected, definition: Definition) -> None:
-    type_ = definition.block.type
+def _check_contents(collected: Collected, definition: Definition) -> None:
+    """Say what bake ignores in a block, and what it refuses: functions and validations take no unknown words."""
+    type_, body = definition.block.type, definition.block.body
     attributes, blocks = BLOCKS[type_]
-    for attribute in definition.block.body.attributes:
-        if attribute.name not in attributes:
-            span = Span(definition.source, attribute.start, attribute.name_end)
-            _warn_unknown_attribute(collected, span, attribute.name, type_, attributes)
-    for block in definition.block.body.blocks:
+    _check_body(collected, definition.source, type_, body, attributes, blocks)
+    for block in body.blocks:
         if block.type in blocks:
-            for attribute in block.body.attributes:
-                if attribute.name not in VALIDATION:
-                    span = Span(definition.source, attribute.start, attribute.name_end)
-                    _warn_unknown_attribute(collected, span, attribute.name, block.type, VALIDATION)
-            continue
-        span = Span(definition.source, block.start, block.type_end)
-        advice = f"write {block.type} = {{ … }}" if block.type in attributes else ""
-        _warn(collected, codes.UNKNOWN_BLOCK, span, f"a {type_} has no block {block.type}; it is ignored", advice)
+            _check_body(collected, definition.source, block.type, block.body, VALIDATION, frozenset())
 
 
-def _warn_unknown_attribute(collected: Collected, span: Span, name: str, type_: str, known: frozenset[str]) -> None:
-    near = OTHER_NAMES.get(name) if type_ == "target" else None
-    near = near or nearest(name, known)
-    advice = f"did you mean {near}?" if near else ""
-    _warn(collected, codes.UNKNOWN_ATTRIBUTE, span, f"a {type_} has no attribute {name}; it is ignored", advice)
+def _check_body(
+    collected: Collected,
+    source: SourceFile,
+    type_: str,
+    body: ast.Body,
+    attributes: frozenset[str],
+    blocks: frozenset[str],
+) -> None:
+    strict = type_ in ("function", "validation")
+    for attribute in body.attributes:
+        if attribute.name not in attributes:
+            near = (OTHER_NAMES.get(attribute.name) if type_ == "target" else None) or nearest(
+                attribute.name, attributes
+            )
+            advice = f"did you mean {near}?" if near else ""
+            span = Span(source, attribute.start, attribute.name_end)
+            message = f"a {type_} has no attribute {attribute.name}"
+            _unknown(collected, codes.UNKNOWN_ATTRIBUTE, span, message, advice, strict)
+    for block in body.blocks:
+        if block.type not in blocks:
+            advice = f"write {block.type} = {{ … }}" if block.type in attributes else ""
+            span = Span(source, block.start, block.type_end)
+            _unknown(collected, codes.UNKNOWN_BLOCK, span, f"a {type_} has no block {block.type}", advice, strict)
+
+
+def _unknown(collected: Collected, code: str, span: Span, message: str, advice: str, strict: bool) -> None:
+    if strict:
+        collected.errors.append(Diagnostic(codes.FUNCTION_DEFINITION, message, span, advice))
+    else:
+        _warn(collected, code, span, f"{message}; it is ignored", advice)

@@ -181,8 +181,6 @@ class _Rewriter:
             name = named.group(1)
             if not re.fullmatch(r"[A-Za-z0-9_]+", name):
                 raise PatternError(f"invalid named capture: {named.group()}")
-            if name in self.names:
-                raise PatternError(f"duplicate capture group name: {name}")
             self.names.append(name)
             self._at += named.end()
             return self._closed("(", depth)
@@ -222,8 +220,6 @@ class _Rewriter:
         if character in "AzbB":
             boundary = {"b": "(?a:\\b)", "B": "(?a:\\B)"}
             return {"A": "\\A", "z": "\\Z"}.get(character) or boundary[character]
-        if character == "C":
-            return "(?s:.)"
         self._at -= 1
         members = self._class_escape()
         if members is not None:
@@ -340,7 +336,7 @@ class _Rewriter:
         return self._single_escape() if character == "\\" else character
 
 
-_REFERENCE = re.compile(r"\$(?:(\$)|\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))?")
+_REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))?")
 
 
 def expand_template(template: str, match: Any, names: tuple[str, ...]) -> str:

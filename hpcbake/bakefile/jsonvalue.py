@@ -95,17 +95,24 @@ def is_number_text(data: object) -> bool:
     return isinstance(data, _NumberText)
 
 
+def json_string(text: str) -> str:
+    """A string value; halves of surrogate pairs become the replacement character."""
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return string(text)
+
+
 def _value(data: Any, depth: int) -> Value:
     if depth > MAX_JSON_DEPTH:
         raise JsonError(f"JSON nests deeper than {MAX_JSON_DEPTH} levels")
     if isinstance(data, _NumberText):
         return number_of(data)
     if isinstance(data, str):
-        return string(data)
+        return json_string(data)
     if isinstance(data, bool):
         return data
     if data is None:
         return NULL
     if isinstance(data, list):
         return TupleValue(tuple([_value(item, depth + 1) for item in data]))
-    return ObjectValue({string(name): _value(item, depth + 1) for name, item in data.items()})
+    return ObjectValue({json_string(name): _value(item, depth + 1) for name, item in data.items()})

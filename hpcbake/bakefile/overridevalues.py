@@ -70,7 +70,7 @@ def from_csv(text: str, type_: Type) -> Value:
 
 def _pair(field: str, element: Type) -> tuple[str, Value]:
     name, colon, text = field.partition(":")
-    if not colon:
+    if not colon or ":" in text:
         raise OverrideError(f"set to {field!r}: its entries are key:value", "write a:1,b:2")
     return string(name), _primitive(text, element)
 
@@ -113,13 +113,17 @@ def _strict(data: Any, type_: Type) -> Value:
 
 
 def _strict_primitive(data: Any, type_: Type) -> Value:
+    """A primitive may be written as a string, and a string as any primitive."""
+    if type_ is STRING and isinstance(data, bool):
+        return "true" if data else "false"
+    if type_ is STRING and isinstance(data, str):
+        return string(data)
+    if type_ is NUMBER and isinstance(data, str):
+        return number_of(data)
     if type_ is BOOL and isinstance(data, bool):
         return data
-    if is_number_text(data):
-        if type_ is NUMBER:
-            return number_of(data)
-    elif isinstance(data, str) and type_ is STRING:
-        return string(data)
+    if type_ is BOOL and data in ("true", "1", "false", "0") and not is_number_text(data):
+        return data in ("true", "1")
     raise JsonError(f"a {friendly_name(type_)} is required")
 
 
@@ -131,7 +135,5 @@ def _strict_object(data: dict[str, Any], type_: ObjectType) -> Value:
         items[name] = _strict(value, type_.by_name[name])
     for name, attribute in type_.attributes:
         if name not in items:
-            if name not in type_.optional:
-                raise JsonError(f'missing required attribute "{name}"')
             items[name] = Null(without_optional(attribute))
     return ObjectValue(items)

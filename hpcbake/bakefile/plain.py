@@ -16,7 +16,6 @@ from hpcbake.bakefile.values import (
     SetValue,
     TupleValue,
     Value,
-    make_list,
     type_of,
 )
 
@@ -113,14 +112,3 @@ def _advice(attribute: ast.Attribute, value: Value, kind: Kind) -> str:
     if kind is Kind.TEXT and isinstance(value, (TupleValue, ListValue)):
         return "write one string, without brackets"
     return ""
-
-
-def constant_text(node: ast.Node) -> str | None:
-    """The text of a plain quoted string; None for anything that would have to be evaluated."""
-    if isinstance(node, ast.Template):
-        texts = [p.value for p in node.parts if isinstance(p, ast.Literal) and isinstance(p.value, str)]
-        return "".join(texts) if len(texts) == len(node.parts) else None
-    return node.value if isinstance(node, ast.Literal) and isinstance(node.value, str) else None
-
-
-__all__ = ["constant_text", "make_list", "to_plain", "typed_attribute"]

@@ -11,8 +11,8 @@ from functools import partial
 
 from hpcbake.bakefile import ast, codes
 from hpcbake.bakefile.blocks import BlockTable
-from hpcbake.bakefile.collect import Collected, collect
-from hpcbake.bakefile.definition import Definitions
+from hpcbake.bakefile.collect import Collected, Definition, collect
+from hpcbake.bakefile.definition import Definitions, VariableDefinition
 from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
 from hpcbake.bakefile.evaluate import Evaluator
 from hpcbake.bakefile.functions import NAMES, Function, find_function
@@ -59,15 +59,23 @@ class Program:
         self.scope = Scope(self)
         self._functions = UserFunctions(self, collected.functions)
         self._blocks: BlockTable | None = None
+        #: While variables are validated, only what has a value by then can be used, as in buildx.
+        self._validating = False
 
     def run(self) -> Definitions:
         """Evaluate everything. Raises BakeFileError."""
         variables = self._collected.variables
         for name in variables:
             self._settle(partial(self.value_of, name))
+        described: list[VariableDefinition] = []
+        for variable in variables.values():
+            if variable.name in self._values:
+                self._settle(partial(self._describe, variable, described))
+        self._validating = True
         for variable in variables.values():
             if variable.name in self._values:
                 self._note(validate_variable(variable, self.scope))
+        self._validating = False
         for name in self._collected.functions:
             self._settle(partial(self._functions.find, name))
         blocks = BlockTable(self, self._collected.blocks)
@@ -83,9 +91,12 @@ class Program:
         return Definitions(
             targets=blocks.targets(),
             groups=blocks.groups(),
-            variables=tuple(describe_variable(v, self._values[v.name]) for v in variables.values()),
+            variables=tuple(described),
             warnings=self._collected.warnings,
         )
+
+    def _describe(self, variable: Definition, described: list[VariableDefinition]) -> None:
+        described.append(describe_variable(variable, self._values[variable.name]))
 
     def _settle(self, action: Callable[[], object]) -> None:
         try:
@@ -109,7 +120,7 @@ class Program:
             raise DefinitionError(self._failed[name])
         if name == "local" and self._collected.locals and name not in self._collected.globals:
             return self._all_locals()
-        if name not in self._collected.globals and name not in self._collected.variables:
+        if self._validating or (name not in self._collected.globals and name not in self._collected.variables):
             raise UndefinedNameError(name)
         return self._once(name, lambda: self._evaluate(name))
 
@@ -188,7 +199,10 @@ class Program:
         return {*self._values, *self._collected.variables, *self._collected.globals, *local}
 
     def function(self, name: str) -> Function | None:
-        return find_function(name) or self._functions.find(name)
+        standard = find_function(name)
+        if standard is not None:
+            return standard
+        return self._functions.ready(name) if self._validating else self._functions.find(name)
 
     def function_names(self) -> Iterable[str]:
         return {*NAMES, *self._collected.functions}

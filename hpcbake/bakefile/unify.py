@@ -97,9 +97,9 @@ def _if_all_convert(types: Sequence[Type], wanted: Type, unsafe: bool) -> Type |
 
 
 def _preference(left: Type, right: Type) -> int:
-    """Which of two types to try first as the common one: the more general."""
+    """Which of two types to try first as the common one: the more general; the unknown type last of all."""
     if left is ANY or right is ANY:
-        return (left is not ANY) - (right is not ANY)
+        return (left is ANY) - (right is ANY)
     if isinstance(left, Primitive) and isinstance(right, Primitive):
         return (left is not STRING) - (right is not STRING)
     for kind in (ListType, SetType, MapType):

@@ -29,6 +29,10 @@ class UserFunctions:
         self._failed: dict[str, tuple[Diagnostic, ...]] = {}
         self._in_progress: list[str] = []
 
+    def ready(self, name: str) -> Function | None:
+        """The function of this name if something needed it before."""
+        return self._ready.get(name)
+
     def find(self, name: str) -> Function | None:
         """The function of this name, or None. Raises DefinitionError if its definition is broken."""
         if name in self._ready:

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 
 from hpcbake.bakefile import ast, codes
 from hpcbake.bakefile.collect import Definition, Sourced
+from hpcbake.bakefile.constants import constant_text
 from hpcbake.bakefile.convert import ConversionError, convert
 from hpcbake.bakefile.definition import VariableDefinition
 from hpcbake.bakefile.diagnostics import Diagnostic
 from hpcbake.bakefile.evaluate import Evaluator
+from hpcbake.bakefile.jsonvalue import to_json
 from hpcbake.bakefile.number import Number, from_float
 from hpcbake.bakefile.overridevalues import OverrideError, from_csv, from_json, is_csv_type
 from hpcbake.bakefile.scope import DefinitionError, EvaluationError, Scope
+from hpcbake.bakefile.source import Span
 from hpcbake.bakefile.typeexpr import parse_type
 from hpcbake.bakefile.types import ANY, BOOL, NUMBER, STRING, Primitive, Type, friendly_name, without_optional
 from hpcbake.bakefile.values import Null, Value, string, type_of
@@ -22,7 +25,8 @@ from hpcbake.bakefile.values import Null, Value, string, type_of
 #: What Go's ParseBool and ParseFloat take.
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
-_FLOAT = re.compile(r"[+-]?(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_DIGITS = r"[0-9]+(?:_[0-9]+)*"
+_FLOAT = re.compile(rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?")
 _HEX_FLOAT = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+")
 
 
@@ -133,9 +137,9 @@ def _as_bool(text: str) -> Value:
 def _as_number(text: str) -> Number:
     if _HEX_FLOAT.fullmatch(text):
         return from_float(float.fromhex(text))
-    if not _FLOAT.fullmatch(text) or "_" in text:
+    if not _FLOAT.fullmatch(text):
         raise OverrideError(f'"{text}": it is a number', "write digits, for example 8 or 1.5")
-    value = float(text)
+    value = float(text.replace("_", ""))
     if value in (float("inf"), float("-inf")):
         raise OverrideError(f'"{text}": it is too large')
     return from_float(value)
@@ -149,6 +153,9 @@ def validate_variable(variable: Definition, scope: Scope) -> list[Diagnostic]:
             continue
         attributes = {attribute.name: attribute for attribute in block.body.attributes}
         if "condition" not in attributes:
+            span = Span(variable.source, block.start, block.type_end)
+            advice = "write condition = … and error_message = …"
+            found.append(Diagnostic(codes.VALIDATION, "this validation has no condition", span, advice))
             continue
         evaluator = Evaluator(variable.source, scope)
         try:
@@ -186,14 +193,8 @@ def _check(
 
 def describe_variable(variable: Definition, value: Value) -> VariableDefinition:
     """The variable as `--list=variables` shows it."""
-    from hpcbake.bakefile.jsonvalue import to_json
-
     attribute = variable.attribute("description")
-    description = ""
-    if attribute is not None:
-        from hpcbake.bakefile.plain import constant_text
-
-        description = constant_text(attribute.expression) or ""
+    description = "" if attribute is None else constant_text(variable.source, attribute)
     type_attribute = variable.attribute("type")
     type_name = ""
     if type_attribute is not None:

@@ -37,8 +37,6 @@ def _cidrhost(prefix: str, number: Number) -> Value:
 @register(FUNCTIONS, "cidrnetmask", _PREFIX)
 def _cidrnetmask(prefix: str) -> Value:
     network = _network(prefix)
-    if isinstance(network, ipaddress.IPv6Network):
-        raise FunctionError("IPv6 networks have no netmask", 0)
     return str(network.netmask)
 
 
@@ -49,9 +47,9 @@ def _cidrsubnet(prefix: str, newbits_number: Number, netnum_number: Number) -> V
     length = network.prefixlen + newbits
     if newbits < 0 or length > network.max_prefixlen:
         raise FunctionError(f"{prefix} has no room for {newbits} more bits", 1)
-    if not -(1 << newbits) <= netnum < 1 << newbits:
+    if not 0 <= netnum < 1 << newbits:
         raise FunctionError(f"{newbits} bits cannot hold the number {netnum}", 2)
-    base = int(network.network_address) | (netnum % (1 << newbits)) << (network.max_prefixlen - length)
+    base = int(network.network_address) | netnum << (network.max_prefixlen - length)
     return str(type(network)((base, length)))
 
 

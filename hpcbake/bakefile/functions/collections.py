@@ -203,8 +203,6 @@ def _merge(*maps: Value) -> Value:
     given = [value for value in maps if isinstance(value, (MapValue, ObjectValue))]
     for value in given:
         merged.update(value.items)
-    if maps and not given:
-        return Null(types[0] if len(set(types)) == 1 else ANY)
     first = types[0] if types else None
     if isinstance(first, MapType) and all(type_ == first for type_ in types):
         return MapValue(first.element, merged)

@@ -103,8 +103,6 @@ def _convert(evaluator: Evaluator, node: ast.Call) -> Value:
         raise error_at(evaluator.source, codes.CALL_ARGUMENTS, place, "null is not a type")
     if isinstance(value, Unknown):
         return UNKNOWN
-    if isinstance(value, Null):
-        raise evaluator.error(codes.CALL_ARGUMENTS, node.args[0], "convert cannot convert null")
     try:
         return convert(value, wanted)
     except ConversionError as error:
