@@ -46,7 +46,7 @@ def promote(request: PromoteRequest, site: Site, *, node: Node, commands: Runtim
     _require_passed(request)
     outcome = node.run_script(render_promote_script(request, site, commands), timeout_s=_PROMOTE_TIMEOUT_S)
     image = request.deployment.image
-    answer = read_answer(outcome, site=site.name, step=f"promote {image.name}")
+    answer = read_answer(outcome, site=site.name, step=f"promote {image.name}", needs=("was", "current"))
     before, after = answer.find("was"), answer.find("current")
     return Promotion(site.name, image.name, image.digest, before, after, changed=before != after)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hpcbake.deliver.survey import Found
-from hpcbake.errors import HpcbakeError, IntegrityError, SmokeFailedError, SmokeUnknownError
+from hpcbake.errors import HpcbakeError, IntegrityError, SiteResourceError, SmokeFailedError, SmokeUnknownError
 from hpcbake.model.artefacts import Deployment, SmokeResult, SmokeStatus
 from hpcbake.model.verdict import Finding
 from hpcbake.report.records import Release
+from hpcbake.smoke.conclude import NO_OUTPUT_CODE
 
 
 def release_before(found: Found) -> Release | None:
@@ -82,6 +83,13 @@ def smoke_error(result: SmokeResult, site: str) -> HpcbakeError:
             f"{site}: the SIF that {where} saw is not the one that was verified",
             remedy="run the same command again: it is pulled anew",
             kind="image.integrity",
+            evidence=evidence,
+        )
+    if result.exit_code == NO_OUTPUT_CODE:
+        return SiteResourceError(
+            f"{site}: smoke test {result.test} did not run ({where}): {result.reason}",
+            remedy="the store must lie on a file system that compute nodes can write to",
+            kind="slurm.output",
             evidence=evidence,
         )
     if result.status is SmokeStatus.FAILED:

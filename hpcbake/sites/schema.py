@@ -8,7 +8,7 @@ from hpcbake.sites.document import Field, Section, boolean, choice, integer, lis
 
 _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _PATH = r"/[^\x00-\x1f]*"
-#: The store's root is a part of job scripts, `#SBATCH` lines, modulefiles and bind options, each with quoting of its own.
+#: The root is a part of job scripts, `#SBATCH` lines, modulefiles and bind options, each with quoting of its own.
 _ROOT = r"/[A-Za-z0-9._/+=@-]*"
 _SLURM_TIME = r"[0-9]+(?::[0-9]{2}){0,2}|[0-9]+-[0-9]{1,2}(?::[0-9]{2}){0,2}"
 

@@ -10,7 +10,7 @@ import base64
 import binascii
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -87,21 +87,45 @@ class Answer:
 def parse_answer_lines(text: str) -> Answer:
     """Read `word value` lines; anything else that a program printed is passed over."""
     lines = []
-    for line in text.splitlines():
+    # Not splitlines(): a value may hold what Unicode calls a line's end.
+    for line in text.split("\n"):
         word, _, value = line.partition(" ")
         if re.fullmatch(r"[a-z][a-z0-9_]*", word):
             lines.append((word, value))
     return Answer(tuple(lines))
 
 
-def read_answer(outcome: Outcome, *, site: str, step: str) -> Answer:
-    """The answer of a script that succeeded. Raises the exception of its failure's class otherwise."""
+def read_answer(outcome: Outcome, *, site: str, step: str, needs: Sequence[str] = ()) -> Answer:
+    """The answer of a script that succeeded, holding at least these words.
+
+    Raises the exception of its failure's class otherwise. A script that ended well and did not say what it was asked
+    (a prelude may end the shell) has told nothing: SiteResourceError.
+    """
     answer = parse_answer_lines(outcome.stdout)
-    if outcome.ok:
-        return answer
+    if not outcome.ok:
+        raise _script_failure(answer, outcome, site, step)
+    missing = [word for word in needs if not answer.all(word)]
+    if missing:
+        raise SiteResourceError(
+            f"{site}: {step}: the script on the site ended without saying {', '.join(missing)}",
+            remedy="look whether a `prelude` of the site ends the shell (exit, exec), and try it on the login node",
+            kind="site.answer",
+            evidence={"output": outcome.tail()},
+        )
+    return answer
+
+
+def _script_failure(answer: Answer, outcome: Outcome, site: str, step: str) -> HpcbakeError:
     word, _, message = answer.find("error").partition(" ")
+    if not word and outcome.exit_code > 128:
+        return SiteResourceError(
+            f"{site}: {step}: the script on the site was ended by signal {outcome.exit_code - 128}",
+            remedy="look at the login node's limits of memory and time; run the same command again",
+            kind="site.killed",
+            evidence={"output": outcome.tail()},
+        )
     failure, kind, remedy = _FAILURES.get(word, (BugError, "internal.script", "report this with the output above"))
-    raise failure(
+    return failure(
         f"{site}: {step}: {message or f'the script ended with {outcome.exit_code}'}",
         remedy=remedy,
         kind=kind,

@@ -35,6 +35,9 @@ ACTIVE_STATES = frozenset(
 #: States in which the job itself is to blame.
 FAILED_STATES = frozenset({"FAILED", "TIMEOUT", "OUT_OF_MEMORY", "DEADLINE"})
 
+#: Slurm's exit code of a job whose output files it could not open: the script never ran.
+NO_OUTPUT_CODE = "0:53"
+
 #: Why a job is pending, in words.
 PENDING_REASONS = {
     "Priority": "jobs of higher priority are before it",
@@ -54,6 +57,10 @@ PENDING_REASONS = {
     "BeginTime": "its start time has not come",
     "launch failed requeued held": "starting it failed and Slurm holds it",
 }
+
+
+#: What a job's own word for its end means, where the word does not say it.
+_RESULT_REASONS = {"time-limit": "it ran into its time limit", "died": "its script ended before its end"}
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,8 @@ def conclude(seen: Observation, *, name_prefix: str, grace_over: bool) -> Conclu
         return None
     if not state:
         return Conclusion(SmokeStatus.UNKNOWN, "LOST", "Slurm has forgotten the job and it left no result")
+    if code == NO_OUTPUT_CODE:
+        return Conclusion(SmokeStatus.UNKNOWN, state, "Slurm could not open the job's output files (0:53)", code, node)
     if state in FAILED_STATES:
         return Conclusion(SmokeStatus.FAILED, state, _failure_reason(state, code), code, node)
     why = "it left no result" if state == "COMPLETED" else f"the job ended as {state}: not the image's doing"
@@ -129,7 +138,7 @@ def _from_result(result: dict[str, Any]) -> Conclusion:
     return Conclusion(
         status=status,
         state="COMPLETED" if passed else "FAILED",
-        reason="" if passed else why.replace("-", " "),
+        reason="" if passed else _RESULT_REASONS.get(why, why.replace("-", " ")),
         exit_code=str(code),
         node=str(result.get("node", "")),
         duration_s=float(ended - started) if isinstance(started, int) and isinstance(ended, int) else None,
@@ -137,15 +146,13 @@ def _from_result(result: dict[str, Any]) -> Conclusion:
 
 
 def _final_state(seen: Observation) -> tuple[str, str, str]:
-    if seen.state:
-        return seen.state, "", seen.node
     state, code, node = ([*seen.accounting.split("|"), "", "", ""])[:3]
+    if seen.state:
+        return seen.state, code, seen.node or node
     return state.split(" ")[0], code, node  # `CANCELLED by 1000`
 
 
 def _failure_reason(state: str, code: str) -> str:
-    if code == "0:53":
-        return "Slurm could not open the job's output files (0:53)"
     if state == "TIMEOUT":
         return "it ran into its time limit"
     if state == "OUT_OF_MEMORY":

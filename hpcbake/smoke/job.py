@@ -82,6 +82,7 @@ def _render(
             sif_sha256=deployment.sif_sha256,
             prelude="\n".join(part.strip() for part in (site.runtime.prelude, site.slurm.prelude) if part.strip()),
             arch=site.profile.arch,
+            time_limit_s=parse_slurm_time(site.slurm.time_limit),
             exec_argv=exec_argv,
         )
     except jinja2.TemplateNotFound as error:
@@ -95,6 +96,21 @@ def _render(
             f"smoke test {test.name!r}: template {test.template}.sbatch.j2 does not render: {error}",
             kind="config.smoke",
         ) from error
+
+
+#: No time limit: longer than any machine runs.
+_UNLIMITED_S = 10**9
+
+
+def parse_slurm_time(text: str) -> int:
+    """Seconds of a time limit as sbatch takes it: `M`, `M:S`, `H:M:S`, `D-H`, `D-H:M` or `D-H:M:S`; 0 is no limit."""
+    days, dash, rest = text.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if dash:
+        hours, minutes, seconds = [*parts, 0, 0][:3]
+    else:
+        hours, minutes, seconds = parts if len(parts) == 3 else [0, *parts, 0][:3]
+    return int(days or 0) * 86400 + hours * 3600 + minutes * 60 + seconds or _UNLIMITED_S
 
 
 def sbatch_directives(site: Site, test: SmokeTest, comment: str) -> list[str]:

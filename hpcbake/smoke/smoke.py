@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpcbake.errors import SiteUnreachableError
+from hpcbake.errors import SiteResourceError, SiteUnreachableError
 from hpcbake.model.artefacts import Deployment, SmokeResult, SmokeStatus, SmokeTest
 from hpcbake.model.ports import Clock, Node, RuntimeCommands
 from hpcbake.model.site import Site
@@ -88,7 +88,8 @@ def _submit_job(request: SmokeRequest, job: Job, site: Site, node: Node) -> Subm
         ),
         timeout_s=_SCRIPT_TIMEOUT_S + request.lock_wait_s,
     )
-    answer = read_answer(outcome, site=site.name, step=f"submit smoke test {job.test.name} of {image.name}")
+    step = f"submit smoke test {job.test.name} of {image.name}"
+    answer = read_answer(outcome, site=site.name, step=step, needs=("attempt", "state", "job"))
     return Submission(
         deployment=request.deployment,
         job=job,
@@ -151,7 +152,8 @@ def _poll(
         prelude=site.slurm.prelude,
     )
     try:
-        answer = read_answer(node.run_script(script, timeout_s=_SCRIPT_TIMEOUT_S), site=site.name, step="poll jobs")
+        outcome = node.run_script(script, timeout_s=_SCRIPT_TIMEOUT_S)
+        answer = read_answer(outcome, site=site.name, step="poll jobs", needs=("squeue", "job"))
     except SiteUnreachableError as error:
         # The job runs on without us: look again until the deadline.
         lost = Observation("", slurm_error=error.message)
@@ -190,7 +192,9 @@ def _note_progress(
 
 def _conclusion(job: _Waiting, seen: Observation, now: float, site: Site, node: Node) -> Conclusion | None:
     is_active = bool(seen.slurm_error) or conclude(seen, name_prefix="", grace_over=True) is None
-    if not is_active and job.ended_since is None:
+    if is_active:
+        job.ended_since = None  # one empty answer of a busy scheduler is no end
+    elif job.ended_since is None:
         job.ended_since = now
     grace_over = job.ended_since is not None and now - job.ended_since >= RESULT_GRACE_S
     conclusion = conclude(seen, name_prefix=job.submission.name_prefix, grace_over=grace_over)
@@ -209,10 +213,9 @@ def _give_up(job: _Waiting, site: Site, node: Node, why: str) -> Conclusion:
         "cancel", root=site.store.root, run="cancel", lock_wait=0, job=job.submission.job_id, prelude=site.slurm.prelude
     )
     try:
-        gone = read_answer(node.run_script(script, timeout_s=_SCRIPT_TIMEOUT_S), site=site.name, step="cancel").find(
-            "gone"
-        )
-    except SiteUnreachableError:
+        outcome = node.run_script(script, timeout_s=_SCRIPT_TIMEOUT_S)
+        gone = read_answer(outcome, site=site.name, step="cancel a job", needs=("gone",)).find("gone")
+    except (SiteUnreachableError, SiteResourceError):
         gone = "unknown"
     after = {"yes": "cancelled", "no": "cancelling it did not work"}.get(gone, "could not be cancelled")
     return Conclusion(SmokeStatus.UNKNOWN, job.last.state or "UNKNOWN", f"{why}; {after}")

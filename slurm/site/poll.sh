@@ -3,15 +3,16 @@
 # jobs: lines of `job-id attempt-folder`
 # shellcheck disable=SC2154,SC1091
 prepare /dev/null
-if squeue -h -t all -u "$(id -un)" -o '%i|%T|%r|%N' >"$own/.squeue.$$" 2>"$own/.squeue-err.$$"; then
+if queue=$(squeue -h -t all -u "$(id -un)" -o '%i|%T|%r|%N' 2>&1); then
   say squeue ok
 else
-  say squeue "down $(tail -n 1 "$own/.squeue-err.$$")"
+  say squeue "down $(printf '%s' "$queue" | tail -n 1)"
+  queue=
 fi
 printf '%s\n' "$jobs" | while read -r job attempt; do
   say job "$job"
   # The result is read after squeue was asked: a job that is gone from the queue had its chance to write it.
-  line=$(grep "^$job|" "$own/.squeue.$$" | head -n 1)
+  line=$(printf '%s\n' "$queue" | grep "^$job|" | head -n 1)
   say queue "$line"
   # Listing the folder makes an NFS client look again.
   ls "$attempt" >/dev/null 2>&1
@@ -24,4 +25,3 @@ printf '%s\n' "$jobs" | while read -r job attempt; do
     if [ -s "$attempt/$stream" ]; then tail -c 16384 "$attempt/$stream" | say64 "$stream"; fi
   done
 done
-rm -f "$own/.squeue.$$" "$own/.squeue-err.$$"
