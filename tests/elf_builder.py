@@ -37,6 +37,8 @@ class Elf:
     symbols: Sequence[tuple[str, str, bool]] = ()
     #: Read-only bytes somewhere in the file, as a loader's strings.
     constants: bytes = b""
+    #: Unused bytes between the tables and the dynamic section.
+    gap: int = 0
 
     def build(self) -> bytes:
         return _Builder(self).build()
@@ -214,6 +216,8 @@ class _Builder:
         names = bytes(self._names)
         parts.append((None, 0, 1, lambda at: self._placed("names", at, names)))
         entries += [(5, "names"), (10, len(names))]
+        if elf.gap:
+            parts.append((None, 0, 1, bytes(elf.gap)))
         parts.append((2, 6, 8, lambda at: self._dynamic(entries)))
         return parts
 

@@ -90,8 +90,10 @@ def read_layout(window: Window) -> tuple[Layout, str]:
 
 
 def _extended_count(layout: Layout, section_offset: int) -> int:
-    if not section_offset or layout.type == 4:
+    if layout.type == 4:
         return 0
+    if not section_offset:
+        return _MAX_SEGMENTS + 1
     at = section_offset + (44 if layout.bits == 64 else 28)
     try:
         (count,) = struct.unpack(layout.order + "I", layout.read(at, 4, "section header 0"))

@@ -1,8 +1,8 @@
 """Windows onto an ELF file: all of it, a file on disk, or the few ranges worth keeping of a stream that passes once.
 
-Of a 500 MB library a loader's tables are some 100 kB. They lie in the first segment (all linkers), or in a small
-segment at the end (patchelf). A stream keeps those; where that was not enough, `read` says so and the caller streams
-the file again with `whole=True`.
+Of a 500 MB library a loader's tables are some 100 kB. They lie at the start of the first segment or of the first one
+without code (linkers), or in a small segment at the end (patchelf). A stream keeps those; where that was not enough,
+`read` says so and the caller streams the file again with `whole=True`.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class StreamWindow:
         if offset + count * entry_size > len(head) < self.size:
             self._keep_whole()
             return
-        is_first = True
+        is_first = is_first_data = True
         order = "<" if head[5] == 1 else ">"
         for index in range(count):
             at = offset + index * entry_size
@@ -138,10 +138,12 @@ class StreamWindow:
             else:
                 kind, start, _, _, length, _, flags = struct.unpack_from(order + "IIIIIII", head, at)
             if kind == _PT_LOAD:
-                limit = _FIRST_SEGMENT_BYTES if is_first else 0 if flags & 1 else _OTHER_SEGMENT_BYTES
-                if is_first or length <= limit:
-                    self._wanted.append((start, start + min(length, limit)))
-                is_first = False
+                is_data = not flags & 1
+                if is_first or (is_data and is_first_data):
+                    self._wanted.append((start, start + min(length, _FIRST_SEGMENT_BYTES)))
+                elif is_data and length <= _OTHER_SEGMENT_BYTES:
+                    self._wanted.append((start, start + length))
+                is_first, is_first_data = False, is_first_data and not is_data
             elif kind in _SMALL_SEGMENTS:
                 self._wanted.append((start, start + min(length, 1024 * 1024)))
 
