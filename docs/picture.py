@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,13 +43,16 @@ def main() -> int:
         return done.returncode
     console = Console(record=True, width=WIDTH, file=io.StringIO())
     console.print(Text("$ hpcbake ship", style="bold"))
-    shown = [line for line in done.stderr.splitlines() if " … " not in line + " " and not line.endswith("…")]
-    for line in shown:
-        console.print(Text.from_ansi(line, style="dim"), overflow="ellipsis", no_wrap=True)
+    for line in done.stderr.rstrip().split("\n"):
+        if not line.endswith("…"):  # a step's beginning; its end says more
+            console.print(Text(line, style="dim"), overflow="ellipsis", no_wrap=True)
     console.print()
     console.print(Text.from_ansi(done.stdout.rstrip()))
     PICTURE.parent.mkdir(exist_ok=True)
-    console.save_svg(str(PICTURE), title="hpcbake ship")
+    drawn = console.export_svg(title="hpcbake ship")
+    # The page must need nothing from elsewhere: the viewer's own fixed-width font serves.
+    drawn = re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL).replace("Fira Code, monospace", "monospace")
+    PICTURE.write_text(drawn, encoding="utf-8")
     print(PICTURE.relative_to(REPOSITORY))
     return 0
 
