@@ -121,6 +121,8 @@ def read_layer(
     missed: set[str] = set()
     overlong = escaping = 0
     for entry in walker:
+        if stream.position + (0 if entry.sparse else entry.size) > limits.layer_bytes:
+            raise TooMuchError(f"limit layer_bytes reached: more than {limits.layer_bytes} unpacked bytes in {what}")
         path = clean_path(entry.name)
         if len(path.encode("utf-8", "surrogateescape")) >= MAX_PATH:
             overlong += 1
@@ -134,8 +136,6 @@ def read_layer(
             missed.add(entry.name)
         if len(facts.entries) > limits.entries:
             raise TooMuchError(f"limit entries reached: more than {limits.entries} files in {what}")
-        if stream.position > limits.layer_bytes:
-            raise TooMuchError(f"limit layer_bytes reached: more than {limits.layer_bytes} unpacked bytes in {what}")
     stream.drain()
     if missed:
         raise MissedFilesError(frozenset(missed))

@@ -18,6 +18,7 @@ _ZERO_BLOCK = bytes(_BLOCK)
 _MAX_HEADER_BYTES = 1024 * 1024
 _ZEROS = memoryview(bytes(256 * 1024))
 _MAX_SPARSE_MAP = 65536
+_CUT = "it ends in the middle of a file"
 
 
 class EntryKind(IntEnum):
@@ -80,12 +81,21 @@ class TarWalker:
                 yield entry
                 self._finish()
         except EndOfStreamError as cause:
-            raise self._damaged("it ends in the middle of a file") from cause
+            raise self._damaged(_CUT) from cause
         except MalformedTarError as cause:
             raise self._damaged(str(cause)) from cause
 
     def pieces(self, entry: TarEntry) -> Iterator[memoryview]:
-        """The content of the entry just yielded, holes of sparse files filled with zeros."""
+        """The content of the entry just yielded, holes of sparse files filled with zeros.
+
+        Raises IntegrityError when the archive ends inside it.
+        """
+        try:
+            yield from self._pieces(entry)
+        except EndOfStreamError as cause:
+            raise self._damaged(_CUT) from cause
+
+    def _pieces(self, entry: TarEntry) -> Iterator[memoryview]:
         if entry.sparse is None:
             yield from self._content(entry.size)
             return
