@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     listeners = {port: _listen(port) for port in ports}
     _enter_network_of(engine_pid)
     print("ready", flush=True)  # noqa: T201  (the one line that the starter waits for)
-    asyncio.run(_serve(listeners, engine))
+    asyncio.run(serve(listeners, engine))
     return 0
 
 
@@ -50,7 +50,8 @@ def _enter_network_of(pid: int) -> None:
             raise OSError(code, f"setns: {os.strerror(code)}")
 
 
-async def _serve(listeners: dict[int, socket.socket], engine: int) -> None:
+async def serve(listeners: dict[int, socket.socket], engine: int) -> None:
+    """Carry connections from each listener to its port number inside, until the descriptor `engine` is readable."""
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_reader(engine, over.set)  # a pidfd becomes readable when its process ends

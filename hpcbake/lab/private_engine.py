@@ -262,26 +262,30 @@ def is_alive(settings: LabSettings) -> bool:
 
 
 def stop(machine: Machine, settings: LabSettings) -> None:
-    """End the engine and take away everything it left on this machine. Fine when nothing runs."""
+    """End the engine and take away everything it left on this machine. Fine when nothing was ever started."""
     folders = engine_folders(settings)
     record = read_record(folders)
+    if record:
+        _end_processes(folders, record)
+        block = uplink.choose_block([], (str(record["block"]),))
+        uplink.disconnect(machine, uplink.Uplink(settings.name, block, mtu=1500))
+        uplink.switch_forwarding_back(machine, folders.run / "ip-forward.before")
+        remove_cgroups(settings.name)
+        for left in ("containerd/s", "containerd", "docker/plugins", "docker/netns", "docker", "runc"):
+            with contextlib.suppress(OSError):  # another engine may use them; rmdir takes empty folders only
+                (Path("/run") / left).rmdir()
+    # In the next engine's process namespace the same numbers are other processes: no pid file may survive.
+    shutil.rmtree(folders.run / "exec", ignore_errors=True)
+    for path in (folders.record, folders.socket, folders.run / "dockerd.pid"):
+        path.unlink(missing_ok=True)
+
+
+def _end_processes(folders: EngineFolders, record: Mapping[str, object]) -> None:
     engine, bridge = record.get("engine"), record.get("bridge")
     if is_process(engine, _engine_words(folders)):
         _end_engine(int(str(engine)))
     if is_process(bridge, _bridge_words(record)):
         end_process(int(str(bridge)), signal.SIGTERM, patience_s=5)
-    if "block" in record:
-        block = uplink.choose_block([], (str(record["block"]),))
-        uplink.disconnect(machine, uplink.Uplink(settings.name, block, mtu=1500))
-        uplink.switch_forwarding_back(machine, folders.run / "ip-forward.before")
-    # In the next engine's process namespace the same numbers are other processes: no pid file may survive.
-    shutil.rmtree(folders.run / "exec", ignore_errors=True)
-    for path in (folders.record, folders.socket, folders.run / "dockerd.pid"):
-        path.unlink(missing_ok=True)
-    remove_cgroups(settings.name)
-    for left in ("containerd/s", "containerd", "docker/plugins", "docker/netns", "docker", "runc"):
-        with contextlib.suppress(OSError):  # another engine may use them; rmdir takes empty folders only
-            (Path("/run") / left).rmdir()
 
 
 def _engine_words(folders: EngineFolders) -> list[str]:

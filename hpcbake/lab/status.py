@@ -85,7 +85,7 @@ def read_status(machine: Machine, state: Path, record: LabRecord | None) -> LabS
 def parse_answers(text: str) -> dict[str, str]:
     """The `name=value` lines, empty values left out."""
     pairs = (line.partition("=") for line in text.splitlines())
-    return {name: value.strip() for name, sign, value in pairs if sign and value.strip()}
+    return {name: value.strip() for name, _, value in pairs if name and value.strip()}
 
 
 def render_status(status: LabStatus) -> str:

@@ -148,18 +148,18 @@ def disconnect(machine: Machine, uplink: Uplink) -> None:
     machine.run(["ip", "link", "delete", uplink.cable], timeout_s=20)
 
 
-def switch_forwarding_on(note: Path) -> None:
+def switch_forwarding_on(note: Path, setting: Path = _FORWARDING) -> None:
     """Let this machine pass packets on, noting in `note` what it did before."""
-    before = _FORWARDING.read_text().strip()
+    before = setting.read_text().strip()
     if before != "1":
         note.write_text(before)
-        _FORWARDING.write_text("1")
+        setting.write_text("1")
 
 
-def switch_forwarding_back(machine: Machine, note: Path) -> None:
+def switch_forwarding_back(machine: Machine, note: Path, setting: Path = _FORWARDING) -> None:
     """Undo `switch_forwarding_on`, unless another lab still needs it."""
     if note.exists() and _CABLE_PREFIX not in machine.run(["ip", "-o", "link"], timeout_s=10).stdout:
-        _FORWARDING.write_text(note.read_text())
+        setting.write_text(note.read_text())
     note.unlink(missing_ok=True)
 
 
