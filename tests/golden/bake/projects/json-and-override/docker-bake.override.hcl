@@ -1,0 +1,7 @@
+group "default" {
+  targets = ["app", "worker", "extra"]
+}
+target "worker" {
+  tags     = ["${MIRROR}worker:${TAG}"]
+  no-cache = true
+}
