@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,10 @@ from hpcbake.model.site import Site
 
 @dataclass(frozen=True)
 class ModuleText:
-    """The same module for Lmod (Lua) and for Environment Modules (Tcl), and the wrapper scripts it puts on PATH."""
+    """The same module for Lmod (Lua) and for Environment Modules (Tcl), and the wrapper scripts it puts on PATH.
+
+    `wrappers` holds one line per command: its name and the base64 of its file, as the promote script takes them.
+    """
 
     lua: str
     tcl: str
@@ -47,18 +51,26 @@ def render_module(
     return ModuleText(
         lua=_lua(about, help_lines, variable, deployment.path, folder if expose else ""),
         tcl=_tcl(about, help_lines, variable, deployment.path, folder if expose else ""),
-        wrappers="\n".join(f"{name} {_wrapper_line(name, deployment, site, commands)}" for name in expose),
+        wrappers="\n".join(
+            f"{name} {b64encode(render_wrapper(name, deployment, site, commands).encode()).decode()}" for name in expose
+        ),
     )
 
 
-def _wrapper_line(name: str, deployment: Deployment, site: Site, commands: RuntimeCommands) -> str:
+def render_wrapper(name: str, deployment: Deployment, site: Site, commands: RuntimeCommands) -> str:
+    """The file that a command's name is on PATH: a file, because srun cannot run shell functions."""
     argv = commands.exec_argv(
         site.runtime.program, deployment.path, [name], binds=site.profile.binds, gpu=site.profile.gpu.mode
     )
-    prelude = "; ".join(line.strip() for line in site.runtime.prelude.splitlines() if line.strip())
-    # Wrapper files, not shell functions: srun can run only files.
-    find = f"command -v {shlex.quote(site.runtime.program)} >/dev/null 2>&1 || {{ {prelude}; }}; " if prelude else ""
-    return f'{find}exec {shlex.join(argv)} "$@"'
+    lines = ["#!/bin/sh", f"# {name} of {deployment.image.reference}; written by hpcbake"]
+    if site.runtime.prelude.strip():
+        lines += [
+            f"command -v {shlex.quote(site.runtime.program)} >/dev/null 2>&1 || {{",
+            ":",  # a prelude may be nothing but a comment
+            site.runtime.prelude.rstrip("\n"),
+            "} </dev/null >&2",  # input and output are the program's
+        ]
+    return "\n".join([*lines, f'exec {shlex.join(argv)} "$@"', ""])
 
 
 def _lua(about: str, help_lines: Sequence[str], variable: str, sif: str, folder: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpcbake.deliver.provenance import parse_provenance
+from hpcbake.deliver.survey import digest_of_link
 from hpcbake.errors import ExitCode
 from hpcbake.model.ports import Node
 from hpcbake.model.site import Site
@@ -73,7 +74,8 @@ def site_status(site: Site, *, node: Node, verify: bool = False) -> SiteStatus:
 
 def _stored_image(block: Answer) -> StoredImage:
     links = [line.partition(" ") for line in block.all("tag")]
-    current = _digest_of_link(block.find("current"))
+    link = block.find("current")
+    current = digest_of_link(link) or link
     return StoredImage(
         name=block.find("image"),
         current=current,
@@ -87,19 +89,14 @@ def _stored_release(piece: Answer, current: str, links: Sequence[tuple[str, str,
         digest=digest,
         state=piece.find("state"),
         is_current=digest == current,
-        tags=tuple(tag for tag, _, target in links if _digest_of_link(target) == digest),
+        tags=tuple(tag for tag, _, target in links if digest_of_link(target) == digest),
         provenance=parse_provenance(piece.find_text("provenance")),
     )
 
 
-def _digest_of_link(target: str) -> str:
-    stem = target.rsplit("/", 1)[-1].removesuffix(".sif")
-    return f"sha256:{stem}" if len(stem) == 64 else target
-
-
 def _ledger_entries(text: str) -> list[tuple[str, dict[str, Any]]]:
     entries: list[tuple[str, dict[str, Any]]] = []
-    for line in text.splitlines():
+    for line in text.removesuffix("\n").split("\n"):
         try:
             entry = json.loads(line)
         except ValueError:
@@ -112,11 +109,12 @@ def find_broken_link(text: str) -> str:
     """Where the ledger's chain of hashes breaks, in words; empty when it holds.
 
     Each line names the hash of the one before. Only the part that was sent is looked at, so the first
-    line's own predecessor is taken on trust.
+    line's own predecessor is taken on trust. A line that a power cut tore names nothing; the line after it
+    vouches for its bytes.
     """
     previous = ""
     for number, (line, entry) in enumerate(_ledger_entries(text), start=1):
-        if previous and entry.get("prev") != previous:
+        if previous and entry and entry.get("prev") != previous:
             return f"ledger line {number}: expected the hash {previous[:12]}…, found {str(entry.get('prev'))[:12]}…"
         previous = hashlib.sha256(line.encode() + b"\n").hexdigest()
     return ""

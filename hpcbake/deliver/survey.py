@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,8 +46,7 @@ class Found:
     @property
     def current_digest(self) -> str:
         """The digest that `current` names, or an empty text."""
-        stem = self.current.rsplit("/", 1)[-1].removesuffix(".sif")
-        return f"sha256:{stem}" if len(stem) == 64 else ""
+        return digest_of_link(self.current)
 
     @property
     def is_current(self) -> bool:
@@ -60,6 +60,12 @@ class Found:
             for entry in (entries if isinstance(entries, list) else [])
             if isinstance(entry, dict) and entry.get("status") == "passed" and "key" in entry
         }
+
+
+def digest_of_link(target: str) -> str:
+    """The digest that a link of ours names, or an empty text for a link of anybody else's."""
+    match = re.fullmatch(r"(?:.*/)?([0-9a-f]{64})\.sif", target)
+    return f"sha256:{match[1]}" if match else ""
 
 
 def link_target(image: str, digest: Digest) -> str:

@@ -25,6 +25,7 @@ from hpcbake.errors import (
 from hpcbake.model.artefacts import Deployment
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Runtime, Site
+from hpcbake.sites.scripts import read_answer
 from tests.site_stand import DIGEST, SiteStand, built_image, sif_bytes
 
 REQUEST = DeliverRequest(built_image(), run="01RUN", created="2026-01-31T12:00:00Z", tool_version="0", lock_wait_s=0)
@@ -94,6 +95,20 @@ def test_a_changed_sif_is_replaced_and_kept_as_evidence(stand: SiteStand) -> Non
     assert [path.read_bytes() for path in stand.sif.parent.glob("*.bad-*")] == [b"tampered"]
 
 
+def test_a_sif_that_a_job_found_changed_is_read(stand: SiteStand) -> None:
+    """A compute node saw other bytes: size and time are not believed any more, and the SIF is pulled again."""
+    bring(stand)
+    times = (stand.sif.stat().st_atime, stand.sif.stat().st_mtime)
+    stand.sif.write_bytes(b"\0" * stand.sif.stat().st_size)
+    os.utime(stand.sif, times)
+    assert not bring(stand).changed
+    result = stand.root / f".hpcbake/jobs/app/{DIGEST.hex}/cpu-0123/attempt-1/result.json"
+    result.parent.mkdir(parents=True)
+    result.write_text('{"exit_code": 43, "why": "sif-changed"}')
+    assert bring(stand).changed
+    assert not bring(stand).changed
+
+
 def test_a_sif_without_provenance_is_not_trusted(stand: SiteStand) -> None:
     """A SIF that nobody vouches for, as a kill between two renames leaves it, is pulled again."""
     bring(stand)
@@ -145,8 +160,10 @@ def test_a_group_that_does_not_exist_is_refused(stand: SiteStand) -> None:
 def test_a_sif_that_is_not_the_image_is_refused(stand: SiteStand, content: bytes, kind: str) -> None:
     """Whatever apptainer says of its success, a SIF of other bytes never gets the name of the digest."""
     stand.serve_sif(content)
-    failure = refusal(stand)
-    assert (type(failure), failure.kind) == (IntegrityError, kind)
+    outcome = stand.node.run_script(render_deliver_script(REQUEST, stand.site, SpythonCommands()), timeout_s=30)
+    with pytest.raises(IntegrityError) as caught:
+        read_answer(outcome, site="here", step="deliver")
+    assert caught.value.kind == kind
     assert not stand.sif.exists()
     assert not stand.provenance_file.exists()
     assert partial_files(stand) == []
