@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 SHELL_FILES = $(shell git ls-files -- quickstart .ci lab slurm | grep -v '\.j2$$' | xargs -r grep -lE '^\#!.*/(env )?(ba|da)?sh$$')
 
-.PHONY: help setup format check unit test lab lab-down demo picture bench
+.PHONY: help install setup lint format check unit test lab lab-down demo picture bench
 
 help:
 	@echo "make check    format, lint, types, import contract, unit tests, docs: no containers, under a minute"
@@ -13,12 +13,19 @@ help:
 	@echo "make lab      bring the lab up; make lab-down takes it down"
 	@echo "make format   mend what a formatter can mend"
 
-$(VENV)/.done: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -e '.[dev,abi-fixtures]'
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check -e .
 	@touch $@
 
-setup: $(VENV)/.done
+$(VENV)/.set-up: pyproject.toml
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[dev,abi-fixtures]'
+	@touch $(VENV)/.installed $@
+
+# hpcbake alone, to use it; and with everything its checks and tests need, to work on it.
+install: $(VENV)/.installed
+setup: $(VENV)/.set-up
 
 format: setup
 	$(BIN)/ruff format .
@@ -40,10 +47,10 @@ check: lint unit
 test: lint
 	$(BIN)/pytest tests
 
-lab: setup
+lab: install
 	$(BIN)/hpcbake lab up
 
-lab-down: setup
+lab-down: install
 	$(BIN)/hpcbake lab down
 
 demo:
