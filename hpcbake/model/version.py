@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from hpcbake.errors import ConfigError
 
-_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+# A part of more digits than any version has is no number that Python would read.
+_VERSION = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})*(?![0-9])")
 
 
 @dataclass(frozen=True, order=True)
