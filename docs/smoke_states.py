@@ -29,7 +29,8 @@ def conclusion_cells(seen: Observation) -> tuple[str, str, str]:
 def _exit_text(found: Conclusion) -> str:
     if found.status is SmokeStatus.PASSED:
         return "0"
-    failure = smoke_error(SmokeResult("", "", "", "", found.status, reason=found.reason), "")
+    result = SmokeResult("", "", "", "", found.status, reason=found.reason, exit_code=found.exit_code)
+    failure = smoke_error(result, "")
     return f"{int(failure.exit_code)} {failure.exit_code.name}"
 
 
@@ -39,7 +40,13 @@ def _result_text(exit_code: object, why: str, name: str = f"{_PREFIX}1.RUN") -> 
 
 def render_smoke_states() -> str:
     results = [(0, "ok"), (0, "died"), (3, "exit-code-3"), (1, "output-differs"), (1, "wrong-architecture")]
-    results += [(127, "died"), (255, "container-did-not-run"), (43, "sif-changed"), (143, "time-limit"), (143, "terminated")]
+    results += [
+        (127, "died"),
+        (255, "container-did-not-run"),
+        (43, "sif-changed"),
+        (143, "time-limit"),
+        (143, "terminated"),
+    ]
     from_results = [
         (str(number), code(why), *conclusion_cells(Observation("1", result=_result_text(number, why))))
         for number, why in results
