@@ -17,6 +17,9 @@ import yaml
 from hpcbake.errors import ConfigError
 from hpcbake.model.version import Version, find_leading_version, parse_version
 
+#: A config nests four or five levels deep. PyYAML's effort grows with the square of the depth.
+_MAX_DEPTH = 50
+
 #: A document larger than this is not a config file that somebody wrote.
 MAX_DOCUMENT_BYTES = 1 << 20
 
@@ -294,6 +297,28 @@ def listing(item: Field, doc: str = "") -> Field:
     return Field(parse, {"type": "array", "items": dict(item.schema)}, doc)
 
 
+def _look_through(content: str, reading: Reading) -> None:
+    """Note every alias. Raises ConfigError for a document that is nested deeper than any config, YAMLError."""
+    depth = 0
+    for event in yaml.parse(content, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MAX_DEPTH:
+            raise ConfigError(
+                f"{reading.path}: nested too deeply to be a config file",
+                remedy="check that this is the file you meant",
+                kind="config.too-large",
+            )
+        mark = event.start_mark
+        if isinstance(event, yaml.AliasEvent) and mark is not None:
+            help_text = "write the value out"
+            reading.mistakes.append(
+                Mistake(mark.line + 1, mark.column + 1, "YAML aliases (`*name`) are not read", help_text)
+            )
+
+
 def parse_document(content: str, path: str, section: Section) -> dict[str, Any]:
     """Read one YAML document by `section`. Raises ConfigError showing every mistake at once.
 
@@ -307,18 +332,9 @@ def parse_document(content: str, path: str, section: Section) -> dict[str, Any]:
             kind="config.too-large",
         )
     try:
-        for event in yaml.parse(content, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent) and event.start_mark is not None:
-                mark = event.start_mark
-                reading.mistakes.append(
-                    Mistake(
-                        mark.line + 1, mark.column + 1, "YAML aliases (`*name`) are not read", "write the value out"
-                    )
-                )
+        _look_through(content, reading)
         reading.raise_if_wrong()
         node = yaml.compose(content, Loader=yaml.SafeLoader)
-    except RecursionError:
-        raise ConfigError(f"{path}: nested too deeply to be a config file", kind="config.too-large") from None
     except yaml.YAMLError as error:
         problem_mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line, column = (problem_mark.line + 1, problem_mark.column + 1) if problem_mark else (1, 1)

@@ -103,13 +103,22 @@ def find_sites(folder: Path, names: Sequence[str] = (), *, environment: Mapping[
     Raises ConfigError with the mistakes of all files at once, UsageError for a name that no file has.
     """
     try:
-        files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix == ".yaml"}
+        # Hidden ones are what editors and macOS leave beside a file.
+        found = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
     except OSError as error:
         raise ConfigError(
             f"{folder}: cannot list the site configs: {error.strerror}",
             remedy="name their folder with --site-configs, or write one from the examples",
             kind="config.missing",
         ) from error
+    other = [path.name for path in found if path.suffix == ".yml"]
+    if other:
+        raise ConfigError(
+            f"{folder}: {', '.join(other)} would be passed over: site configs end in .yaml",
+            remedy="rename it to .yaml, or move it elsewhere",
+            kind="config.site",
+        )
+    files = {path.stem: path for path in found if path.suffix == ".yaml"}
     for name in names:
         if name not in files:
             raise UsageError(

@@ -7,7 +7,6 @@ them as a variable assignment and is never part of the script's text.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -71,7 +70,7 @@ class Answer:
         """The first value of this word, sent as base64, as text."""
         try:
             return base64.b64decode(self.find(word), validate=True).decode("utf-8", "backslashreplace")
-        except binascii.Error:
+        except ValueError:  # cut off, or not what was sent
             return ""
 
     def all(self, word: str) -> tuple[str, ...]:
