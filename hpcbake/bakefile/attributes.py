@@ -67,7 +67,11 @@ def parse_cache_entries(value: str | Mapping[str, object]) -> list[Entry]:
         return [{"ref": reference, "type": "registry"} for reference in split_fields(value)]
     entry = _pairs(split_fields(value))
     if not entry.get("type"):
-        raise MalformedValueError(f'type required form> "{value}"', help="add type=registry, type=local, type=gha, …")
+        raise MalformedValueError(
+            f'"{value}" has no type',
+            help="add type=registry, type=local, type=gha, …",
+            detail=f'type required form> "{value}"',
+        )
     return [entry]
 
 
@@ -178,7 +182,7 @@ def parse_entries(name: str, values: Iterable[str]) -> list[Entry]:
 
 def _typed_object(value: Mapping[str, object]) -> Entry:
     if not value.get("type"):
-        raise MalformedValueError("type required", help='add type = "registry", "local", "gha", …')
+        raise MalformedValueError("an entry has no type", help='add type = "registry", "local", "gha", …')
     return cast(Entry, dict(value))
 
 
@@ -187,7 +191,11 @@ def _pairs(fields: list[str], *, strip: bool = False) -> Entry:
     for field in fields:
         key, equals, text = field.partition("=")
         if not equals:
-            raise MalformedValueError(f"invalid value {field}", help="write key=value pairs, separated by commas")
+            raise MalformedValueError(
+                f'"{field}" is not key=value',
+                help="write key=value pairs, separated by commas",
+                detail=f"invalid value {field}",
+            )
         key = key.lower()
         entry[key.strip() if strip else key] = text
     return entry
@@ -198,7 +206,11 @@ def _attest_pairs(value: str) -> dict[str, str]:
     for field in split_fields(value):
         key, equals, text = field.partition("=")
         if not equals:
-            raise MalformedValueError(f"invalid value {field}", help="write key=value pairs, separated by commas")
+            raise MalformedValueError(
+                f'"{field}" is not key=value',
+                help="write key=value pairs, separated by commas",
+                detail=f"invalid value {field}",
+            )
         folded = key.lower().strip()
         # Only the two keys that mean something are folded; buildx hands every other one on as it was written.
         found[folded if folded in ("type", "disabled") else key] = text

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 
 class MalformedValueError(ValueError):
-    """A value that cannot be read. The caller knows where it was written and turns this into a diagnostic."""
+    """A value that cannot be read. The caller knows where it was written and turns this into a diagnostic.
 
-    def __init__(self, message: str, *, help: str = "") -> None:
+    `detail` is what buildx says in its place, where that is something else.
+    """
+
+    def __init__(self, message: str, *, help: str = "", detail: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.help = help
+        self.detail = detail or message
 
 
 def split_fields(line: str) -> list[str]:

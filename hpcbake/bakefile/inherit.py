@@ -30,6 +30,7 @@ class Inheritance:
     override: Override
     warnings: list[Diagnostic] = field(default_factory=list)
     _resolved: dict[str, Attributes] = field(default_factory=dict)
+    _circles: set[str] = field(default_factory=set)
 
     def resolve(self, name: str) -> Attributes:
         """The attributes of target `name` with everything inherited and overridden, and the final defaults.
@@ -63,7 +64,7 @@ class Inheritance:
                 self._require(parent, self.model.targets[name])
                 self._enter(parent, walk, stack)
             elif walk[parent] is None:
-                self._warn_of_circle(name, parent)
+                self._warn_of_circle(name, parent, [name for name, _ in stack])
                 circular.add(name)
         result = walk[start]
         assert result is not None
@@ -106,16 +107,21 @@ class Inheritance:
             )
         )
 
-    def _warn_of_circle(self, child: str, parent: str) -> None:
+    def _warn_of_circle(self, child: str, parent: str, path: list[str]) -> None:
+        """Warn once of the circle that closes from `child` to `parent`, however many of its targets are resolved."""
+        circle = set(path[path.index(parent) :])
+        if circle & self._circles:
+            return
+        self._circles |= circle
         target = self.model.targets[child]
-        warning = Diagnostic(
-            codes.CIRCULAR_INHERITS,
-            f"target {child} inherits {parent}, which inherits {child} again",
-            target.span_of("inherits"),
-            "buildx ignores the second turn in silence; remove one of the two",
+        self.warnings.append(
+            Diagnostic(
+                codes.CIRCULAR_INHERITS,
+                f"target {child} inherits {parent}, which inherits {child} again",
+                target.span_of("inherits"),
+                "buildx ignores the second turn in silence; remove one of the two",
+            )
         )
-        if warning not in self.warnings:
-            self.warnings.append(warning)
 
 
 def parents_of(target: MergedTarget) -> list[str]:

@@ -57,12 +57,18 @@ def read_files(
         raise BakeFileError(
             Diagnostic(
                 codes.NO_FILE,
-                f"there is no bake file in {folder}" if not asked else f"nothing is written in {', '.join(asked)}",
+                f"there is no bake file in {_shown(folder)}"
+                if not asked
+                else f"nothing is written in {', '.join(asked)}",
                 help="create docker-bake.hcl there, or name a file with -f",
                 detail="couldn't find a bake definition",
             )
         )
     return files
+
+
+def _shown(folder: Path) -> str:
+    return "the current folder" if folder == Path() else str(folder)
 
 
 def _read_unasked(folder: Path, environment: Mapping[str, str], stdin: Stdin | None) -> list[RawFile | None]:
@@ -94,7 +100,7 @@ def _read(name: str, folder: Path, stdin: Stdin | None, because: str = "") -> Ra
     if name == "-":
         if stdin is None:
             raise UsageError("-f - reads standard input, and there is none here", remedy="name a file with -f")
-        return RawFile(name, stdin())
+        return RawFile(name, _checked(name, stdin()))
     if is_remote_url(name):
         raise UsageError(
             f"{name} is a remote bake definition, which hpcbake does not fetch",
@@ -114,13 +120,7 @@ def _read(name: str, folder: Path, stdin: Stdin | None, because: str = "") -> Ra
             )
         ) from error
     if len(content) > LARGEST_FILE_BYTES:
-        raise BakeFileError(
-            Diagnostic(
-                codes.LARGE_FILE,
-                f"{name} is larger than {LARGEST_FILE_BYTES // 2**20} MiB, the most that hpcbake reads",
-                help="keep data out of the bake file; pass it to the build with a context or an argument",
-            )
-        )
+        raise _too_large(name)
     return RawFile(name, _decode(name, content)) if content else None
 
 
@@ -128,15 +128,40 @@ def _decode(name: str, content: bytes) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise BakeFileError(
-            Diagnostic(
-                codes.FILE_ENCODING,
-                f"{name}:{line}: byte {content[error.start]:#04x} is not UTF-8",
-                help="save the file as UTF-8",
-                detail="Invalid character encoding",
-            )
-        ) from error
+        raise _not_utf8(name, content.count(b"\n", 0, error.start) + 1, content[error.start]) from error
+
+
+def _checked(name: str, text: str) -> str:
+    """Standard input hides bytes that are no UTF-8 in lone surrogates: they are found here."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        raise _not_utf8(name, line, ord(text[error.start]) & 0xFF) from error
+    if len(text) > LARGEST_FILE_BYTES:
+        raise _too_large(name)
+    return text
+
+
+def _not_utf8(name: str, line: int, byte: int) -> BakeFileError:
+    return BakeFileError(
+        Diagnostic(
+            codes.FILE_ENCODING,
+            f"{name}:{line}: byte {byte:#04x} is not UTF-8",
+            help="save the file as UTF-8",
+            detail="Invalid character encoding",
+        )
+    )
+
+
+def _too_large(name: str) -> BakeFileError:
+    return BakeFileError(
+        Diagnostic(
+            codes.LARGE_FILE,
+            f"{name} is larger than {LARGEST_FILE_BYTES // 2**20} MiB, the most that hpcbake reads",
+            help="keep data out of the bake file; pass it to the build with a context or an argument",
+        )
+    )
 
 
 def classify(file: RawFile, *, is_compose: Callable[[str], bool]) -> SourceFile:

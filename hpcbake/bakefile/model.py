@@ -82,7 +82,7 @@ def _normal_target(definition: TargetDefinition, problems: list[Diagnostic]) -> 
                     f"{name} of target {definition.name}: {malformed.message}",
                     definition.spans.get(name, definition.span),
                     malformed.help,
-                    detail=malformed.message,
+                    detail=malformed.detail,
                 )
             )
     return MergedTarget(definition.name, attributes, definition.spans, definition.span)

@@ -19,7 +19,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     exact = folded.get(word.lower().replace("_", "-"))
     if exact is not None:
         return exact
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.7)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     return close[0] if close else None
 
 

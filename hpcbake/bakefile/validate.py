@@ -42,10 +42,10 @@ def validate_plan(model: BakeModel, plan: Mapping[str, Attributes], world: Local
             problems.append(
                 Diagnostic(
                     codes.UNBUILDABLE,
-                    f"target {name}: {attribute}: {malformed.message}",
+                    f"{attribute} of target {name}: {malformed.message}",
                     target.span_of(attribute) if target else None,
                     malformed.help,
-                    detail=malformed.message,
+                    detail=malformed.detail,
                 )
             )
     if problems:
@@ -96,7 +96,9 @@ def _check_secret(value: object, world: LocalWorld) -> None:
     secret = cast(Entry, value)
     name = str(secret.get("id", ""))
     if not name:
-        raise MalformedValueError("secret missing ID", help="add id=NAME; the Dockerfile mounts it by that name")
+        raise MalformedValueError(
+            "a secret has no id", detail="secret missing ID", help="add id=NAME; the Dockerfile mounts it by that name"
+        )
     source = str(secret.get("src", ""))
     if not source and (secret.get("env") or name in world.environment):
         return
@@ -105,12 +107,12 @@ def _check_secret(value: object, world: LocalWorld) -> None:
         size = world.path(source).stat().st_size
     except (OSError, ValueError) as error:
         raise MalformedValueError(
-            f"secret {name}: there is no file {source} ({_reason(error)})",
+            f"there is no file {source} for secret {name} ({_reason(error)})",
             help=f"create it, or take the secret from the environment: id={name},env=VARIABLE",
         ) from error
     if size > LARGEST_SECRET_BYTES:
         raise MalformedValueError(
-            f"secret {name} too big. max size 500KiB", help="mount large files as a context instead"
+            f"secret {name} is larger than 500 KiB", help="mount large files as a context instead"
         )
 
 
@@ -122,13 +124,13 @@ def _check_ssh(value: object, world: LocalWorld) -> None:
         agent = world.environment.get("SSH_AUTH_SOCK", "")
         if not agent:
             raise MalformedValueError(
-                "invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set",
+                f'"{name}" needs an ssh agent, and SSH_AUTH_SOCK is not set',
                 help=f'start ssh-agent, or name a key: ssh = ["{name}=$HOME/.ssh/id_ed25519"]',
             )
         paths = [agent]
     sockets = [path for path in paths if _is_socket(name, path, world)]
     if sockets and len(paths) > 1:
-        raise MalformedValueError(f'ssh "{name}": only single socket allowed', help="name one socket, or keys only")
+        raise MalformedValueError(f'"{name}" may have one socket, or keys', help="name one socket, or keys only")
 
 
 def _is_socket(name: str, path: str, world: LocalWorld) -> bool:
@@ -139,11 +141,11 @@ def _is_socket(name: str, path: str, world: LocalWorld) -> bool:
         key = world.path(path).read_bytes()[: 100 * 1024]
     except (OSError, ValueError) as error:
         raise MalformedValueError(
-            f'ssh "{name}": {path} cannot be read ({_reason(error)})', help="name an agent's socket or a private key"
+            f'{path} of "{name}" cannot be read ({_reason(error)})', help="name an agent's socket or a private key"
         ) from error
     if b"-----BEGIN" not in key:
         raise MalformedValueError(
-            f'ssh "{name}": failed to parse {path}: ssh: no key found', help="name a private key, not the .pub file"
+            f'{path} of "{name}" is not a private key', help="name a private key, not the .pub file"
         )
     return False
 
@@ -161,9 +163,9 @@ def _check_output(value: object, world: LocalWorld) -> None:
 
 def _check_destination_folder(kind: str, place: str, world: LocalWorld) -> None:
     if not place:
-        raise MalformedValueError(f"dest is required for {kind} exporter", help="add dest=FOLDER")
+        raise MalformedValueError(f"dest is required for the {kind} exporter", help="add dest=FOLDER")
     if place == "-":
-        raise MalformedValueError(f"dest cannot be stdout for {kind} exporter", help="add dest=FOLDER")
+        raise MalformedValueError(f"dest cannot be standard output for the {kind} exporter", help="add dest=FOLDER")
     if _exists(place, world) and not world.path(place).is_dir():
         raise MalformedValueError(f"destination directory {place} is a file", help="name a folder")
 
@@ -194,7 +196,7 @@ def _stdout_used_twice(attributes: Attributes) -> Iterator[tuple[str, MalformedV
     if len(to_stdout) > 1:
         yield (
             "output",
-            MalformedValueError("multiple outputs configured to write to stdout", help="add dest=FILE to all but one"),
+            MalformedValueError("several outputs write to standard output", help="add dest=FILE to all but one"),
         )
 
 

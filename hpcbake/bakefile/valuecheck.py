@@ -1,6 +1,6 @@
 """Whether single values of a target are such that BuildKit can use them: sizes, platforms, ulimits, annotations.
 
-Pure: each check takes a value and raises MalformedValueError, with the words of buildx where it has good ones.
+Pure: each check takes a value and raises MalformedValueError.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from hpcbake.bakefile.csvfields import MalformedValueError
+from hpcbake.bakefile.suggestion import nearest
 
 _OS_PART = re.compile(r"[A-Za-z0-9_-]+(\([A-Za-z0-9_.%-]*((\+[A-Za-z0-9_.%-]+)*)\))?")
 _PLATFORM_PART = re.compile(r"[A-Za-z0-9_.-]+")
@@ -41,23 +42,21 @@ _SIZE_FACTORS: Final = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**
 def _check_context(value: object) -> None:
     if value == "-":
         raise MalformedValueError(
-            "context from stdin not allowed in bake", help="name a folder, a URL or a git repository"
+            "a context cannot come from standard input", help="name a folder, a URL or a git repository"
         )
 
 
 def _check_dockerfile(value: object) -> None:
     if value == "-":
         raise MalformedValueError(
-            "dockerfile from stdin not allowed in bake", help="name a file, or write it into dockerfile-inline"
+            "a Dockerfile cannot come from standard input", help="name a file, or write it into dockerfile-inline"
         )
 
 
 def check_shm_size(value: object) -> None:
     """Raise MalformedValueError unless `value` is a size such as `128m`."""
     if parse_size(str(value)) is None:
-        raise MalformedValueError(
-            f"invalid value {value} for membytes key shm-size", help="write a number and a unit: 64m, 1g, 512kb"
-        )
+        raise MalformedValueError(f'"{value}" is not a size', help="write a number and a unit: 64m, 1g, 512kb")
 
 
 def parse_size(text: str) -> int | None:
@@ -96,18 +95,28 @@ def check_platform(text: str) -> None:
     """Raise MalformedValueError unless `text` is `os`, `arch`, `os/arch` or `os/arch/variant`."""
     example = "write os/architecture, for example linux/amd64"
     if "*" in text:
-        raise MalformedValueError(f'"{text}": wildcards not yet supported: invalid argument', help=example)
+        raise MalformedValueError(f'"{text}" has a wildcard; a platform has none', help=example)
     parts = text.split("/")
     if not _OS_PART.fullmatch(parts[0]):
-        raise MalformedValueError(f'"{parts[0]}" is an invalid OS component of "{text}"', help=example)
+        raise MalformedValueError(f'"{parts[0]}" in "{text}" is not an operating system', help=example)
     for part in parts[1:4]:
         if not _PLATFORM_PART.fullmatch(part):
-            raise MalformedValueError(f'"{part}" is an invalid component of "{text}"', help=example)
+            raise MalformedValueError(f'"{part}" in "{text}" is not an architecture or variant', help=example)
     if len(parts) > 3:
-        raise MalformedValueError(f'"{text}": cannot parse platform specifier: invalid argument', help=example)
+        raise MalformedValueError(f'"{text}" has too many parts for a platform', help=example)
     name = parts[0].partition("(")[0].lower()
     if len(parts) == 1 and name not in _KNOWN_SYSTEMS and parts[0].lower() not in _KNOWN_ARCHITECTURES:
-        raise MalformedValueError(f'"{text}": unknown operating system or architecture: invalid argument', help=example)
+        raise MalformedValueError(
+            f'"{text}" is neither an operating system nor an architecture', help=_nearest_platform(text)
+        )
+
+
+def _nearest_platform(text: str) -> str:
+    first, dash, rest = text.lower().replace("_", "-").partition("-")
+    if dash and first in _KNOWN_SYSTEMS:
+        return f"did you mean {first}/{rest}?"
+    near = nearest(text, _KNOWN_ARCHITECTURES | _KNOWN_SYSTEMS)
+    return f"did you mean {near}?" if near else "write os/architecture, for example linux/amd64"
 
 
 def check_ulimit(value: object) -> None:
@@ -116,21 +125,19 @@ def check_ulimit(value: object) -> None:
     text = str(value)
     name, equals, limits = text.partition("=")
     if not equals:
-        raise MalformedValueError(f"invalid ulimit argument: {text}", help=example)
+        raise MalformedValueError(f'"{text}" is not a ulimit', help=example)
     if name not in _ULIMITS:
-        raise MalformedValueError(f"invalid ulimit type: {name}", help=f"one of {', '.join(sorted(_ULIMITS))}")
+        raise MalformedValueError(f"there is no ulimit {name}", help=f"one of {', '.join(sorted(_ULIMITS))}")
     values = limits.split(":")
     if len(values) > 2:
-        raise MalformedValueError(
-            f"too many limit value arguments - {limits}, can only have up to two, `soft[:hard]`", help=example
-        )
+        raise MalformedValueError(f'"{limits}" has more than a soft and a hard limit', help=example)
     for limit in values:
         if not _INTEGER.fullmatch(limit) or not -(2**63) <= int(limit) < 2**63:
             raise MalformedValueError(f'ulimit {name}: "{limit}" is not a whole number', help=example)
     soft, hard = int(values[0]), int(values[-1])
     if hard != -1 and (soft == -1 or soft > hard):
         raise MalformedValueError(
-            f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}",
+            f"the soft limit {soft} is above the hard limit {hard}",
             help="swap the two, or raise the hard limit",
         )
 
@@ -140,9 +147,7 @@ def check_annotation(value: object) -> None:
     text = str(value)
     left, equals, _ = text.partition("=")
     if not equals:
-        raise MalformedValueError(
-            f'invalid annotation "{text}", expected key=value', help="write key=value, or index:key=value"
-        )
+        raise MalformedValueError(f'"{text}" is not key=value', help="write key=value, or index:key=value")
     types, colon, _ = left.partition(":")
     if not colon:
         return
@@ -150,12 +155,12 @@ def check_annotation(value: object) -> None:
         match = _ANNOTATION_TYPE.fullmatch(kind)
         if match is None:
             raise MalformedValueError(
-                f'invalid annotation type "{kind}", expected type and optional platform in square brackets',
+                f'"{kind}" is not a kind of object with a platform in brackets',
                 help="write for example manifest[linux/amd64]:key=value",
             )
         if match.group(1) not in _ANNOTATION_TYPES:
             raise MalformedValueError(
-                f'unknown annotation type "{match.group(1)}"', help=f"one of {', '.join(sorted(_ANNOTATION_TYPES))}"
+                f'there is no kind of object "{match.group(1)}"', help=f"one of {', '.join(sorted(_ANNOTATION_TYPES))}"
             )
         if match.group(2):
             check_platform(match.group(2))

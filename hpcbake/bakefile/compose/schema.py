@@ -9,6 +9,7 @@ from typing import Final
 from hpcbake.bakefile import resolution_codes as codes
 from hpcbake.bakefile.compose.tree import Node
 from hpcbake.bakefile.diagnostics import Diagnostic
+from hpcbake.bakefile.source import Span
 from hpcbake.bakefile.suggestion import did_you_mean
 
 #: Checks a node and says what it must be instead, or None when it is fine.
@@ -177,6 +178,7 @@ def _check_keys(node: Node, path: str, checks: Mapping[str, Check]) -> Iterator[
                     f"{path} has a key {key}, which compose does not have",
                     did_you_mean(key, checks, what="key"),
                     detail=f"{path} additional properties '{key}' not allowed",
+                    span=value.key_span,
                 )
             continue
         expected = check(value)
@@ -184,5 +186,5 @@ def _check_keys(node: Node, path: str, checks: Mapping[str, Check]) -> Iterator[
             yield _violation(value, f"{path}.{key} must be {expected}", f"write {key} as {expected}")
 
 
-def _violation(node: Node, message: str, help_line: str, detail: str = "") -> Diagnostic:
-    return Diagnostic(codes.COMPOSE_SCHEMA, message, node.span, help_line, detail=detail or message)
+def _violation(node: Node, message: str, help_line: str, *, detail: str = "", span: Span | None = None) -> Diagnostic:
+    return Diagnostic(codes.COMPOSE_SCHEMA, message, span or node.span, help_line, detail=detail or message)

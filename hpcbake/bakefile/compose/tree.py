@@ -11,7 +11,7 @@ import base64
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import yaml
@@ -63,6 +63,8 @@ class Node:
     tag: str = ""
     #: How many nodes this one stands for with all aliases written out.
     size: int = field(default=1, compare=False)
+    #: Where the key of this value was written, when it is one of a mapping.
+    key_span: Span | None = field(default=None, compare=False)
 
     @property
     def mapping(self) -> dict[str, Node]:
@@ -83,7 +85,7 @@ class Node:
 
     def with_value(self, value: dict[str, Node] | list[Node] | Scalar) -> Node:
         """The same place with another value."""
-        return Node(value, self.span, self.tag, self.size)
+        return replace(self, value=value)
 
     def plain(self) -> object:
         """The value without places, for comparison."""
@@ -192,7 +194,7 @@ class _Builder:
                 raise self._failure(done.event, f"non-string key: {key.span.text.strip() or 'null'}", key.span)
             if key.value in own:
                 raise self._failure(done.event, f'mapping key "{key.value}" is written twice', key.span)
-            own[key.value] = value
+            own[key.value] = replace(value, key_span=key.span)
         return {**merged, **own}
 
     def _scalar(self, event: yaml.ScalarEvent, span: Span) -> Node:

@@ -77,10 +77,17 @@ def test_platforms_that_buildx_takes(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "foo", "linux/", "/amd64", "linux/*", "a/b/c/d", "lin ux/a", "linux/a b"])
 def test_platforms_that_buildx_refuses(text: str) -> None:
-    """The message has buildx's words and an example."""
+    """The help has an example, or the platform that was probably meant."""
     with pytest.raises(MalformedValueError) as caught:
         check_platform(text)
-    assert "linux/amd64" in caught.value.help
+    assert caught.value.help
+
+
+def test_a_platform_with_a_dash_is_explained() -> None:
+    """The commonest slip of all."""
+    with pytest.raises(MalformedValueError) as caught:
+        check_platform("linux-arm64")
+    assert caught.value.help == "did you mean linux/arm64?"
 
 
 @pytest.mark.parametrize("text", ["nofile=1", "nofile=1:2", "nofile=5:-1", "core=-1", "nofile=+5"])
@@ -125,24 +132,24 @@ def test_annotations_that_buildx_refuses(text: str) -> None:
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
-        ({"context": "-"}, "context from stdin not allowed"),
-        ({"dockerfile": "-"}, "dockerfile from stdin not allowed"),
-        ({"shm_size": "zz"}, "invalid value zz for membytes key shm-size"),
+        ({"context": "-"}, "a context cannot come from standard input"),
+        ({"dockerfile": "-"}, "a Dockerfile cannot come from standard input"),
+        ({"shm_size": "zz"}, '"zz" is not a size'),
         ({"secret": [{"id": "a", "src": "missing"}]}, "there is no file missing"),
         ({"secret": [{"id": "a"}]}, "there is no file a"),
-        ({"secret": [{"env": "A"}]}, "secret missing ID"),
-        ({"secret": [{"id": "a", "src": "big"}]}, "too big"),
+        ({"secret": [{"env": "A"}]}, "a secret has no id"),
+        ({"secret": [{"id": "a", "src": "big"}]}, "larger than 500 KiB"),
         ({"ssh": [{"id": "default"}]}, "SSH_AUTH_SOCK"),
-        ({"ssh": [{"id": "a", "paths": ["missing"]}]}, "missing cannot be read"),
-        ({"ssh": [{"id": "a", "paths": ["big"]}]}, "no key found"),
+        ({"ssh": [{"id": "a", "paths": ["missing"]}]}, 'missing of "a" cannot be read'),
+        ({"ssh": [{"id": "a", "paths": ["big"]}]}, "is not a private key"),
         ({"context": "git@example.org:x/y.git"}, "SSH_AUTH_SOCK"),
-        ({"output": [{"type": "local"}]}, "dest is required for local exporter"),
-        ({"output": [{"type": "local", "dest": "-"}]}, "cannot be stdout"),
+        ({"output": [{"type": "local"}]}, "dest is required for the local exporter"),
+        ({"output": [{"type": "local", "dest": "-"}]}, "cannot be standard output"),
         ({"output": [{"type": "local", "dest": "big"}]}, "is a file"),
-        ({"output": [{"type": "docker", "tar": "false"}]}, "dest is required for docker exporter"),
+        ({"output": [{"type": "docker", "tar": "false"}]}, "dest is required for the docker exporter"),
         ({"output": [{"type": "tar", "dest": "."}]}, "is a directory"),
         ({"output": [{"type": "tar", "dest": "nowhere/x.tar"}]}, "failed to open"),
-        ({"output": [{"type": "tar"}, {"type": "oci"}]}, "multiple outputs configured to write to stdout"),
+        ({"output": [{"type": "tar"}, {"type": "oci"}]}, "several outputs write to standard output"),
     ],
 )
 def test_targets_that_could_not_be_built_are_refused(
