@@ -65,7 +65,7 @@ def test_warnings_of_both_halves_travel_with_the_plan(tmp_path: Path) -> None:
         "b",
     )
     assert [w.code for w in plan.warnings] == ["HB-BAKE-061", "HB-BAKE-211"]
-    assert [w.line for w in plan.warnings] == [3, 5]
+    assert [w.line for w in plan.warnings] == [3, 6]
 
 
 def test_a_group_with_an_unknown_member_is_blamed_at_the_group(tmp_path: Path) -> None:
