@@ -21,10 +21,12 @@ def run_program(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     missing_remedy: str = "",
+    grace_s: float = 5.0,
 ) -> Outcome:
     """Run one program in a session of its own and wait for it; the whole session dies at the deadline.
 
-    Exit code 124 stands for "deadline passed", as `timeout` has it; −N for "killed by signal N".
+    It is asked to end first and made to after `grace_s`. Exit code 124 stands for "deadline passed", as `timeout`
+    has it; −N for "killed by signal N".
     Raises PrereqError when the program is not there.
     """
     started = time.monotonic()
@@ -48,11 +50,12 @@ def run_program(
         out, err = process.communicate(stdin, timeout=timeout_s)
         code = process.returncode
     except subprocess.TimeoutExpired:
-        _kill_session(process)
-        out, err = process.communicate()
-        code = 124
+        # It may have ended in time and left its output open with a child of another session (ssh's ControlPersist).
+        code = 124 if process.poll() is None else process.returncode
+        _kill_session(process, grace_s)
+        out, err = _read_rest(process)
     except BaseException:
-        _kill_session(process)
+        _kill_session(process, grace_s)
         process.wait()
         raise
     return Outcome(
@@ -63,12 +66,23 @@ def run_program(
     )
 
 
-def _kill_session(process: subprocess.Popen[bytes]) -> None:
+def _read_rest(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """What was printed so far; a stranger that holds the output open is not waited for."""
+    try:
+        return process.communicate(timeout=1)
+    except subprocess.TimeoutExpired as left:
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+        return left.output or b"", left.stderr or b""
+
+
+def _kill_session(process: subprocess.Popen[bytes], grace_s: float) -> None:
     """Ask the program's whole session to end, then make it."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
-            process.wait(timeout=5)
+            process.wait(timeout=grace_s)
         except ProcessLookupError:
             return
         except subprocess.TimeoutExpired:
