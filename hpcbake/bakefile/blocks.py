@@ -13,13 +13,14 @@ from hpcbake.bakefile.collect import Definition
 from hpcbake.bakefile.convert import ConversionError, as_string
 from hpcbake.bakefile.definition import AttributeValue, GroupDefinition, TargetDefinition
 from hpcbake.bakefile.diagnostics import Diagnostic
+from hpcbake.bakefile.entries import seen_entries
 from hpcbake.bakefile.evaluate import Evaluator
 from hpcbake.bakefile.plain import to_plain, typed_attribute
-from hpcbake.bakefile.schema import GROUP, TARGET, Kind
+from hpcbake.bakefile.schema import GROUP, LATER, TARGET, Kind
 from hpcbake.bakefile.scope import DefinitionError, EvaluationError, Scope
 from hpcbake.bakefile.source import Span
 from hpcbake.bakefile.suggestion import nearest
-from hpcbake.bakefile.types import STRING, ListType, MapType, Type
+from hpcbake.bakefile.types import BOOL, STRING, ListType, MapType, Type
 from hpcbake.bakefile.values import MapValue, Null, ObjectValue, Value, can_iterate, elements
 
 if TYPE_CHECKING:
@@ -29,7 +30,16 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 #: So many targets a matrix may make.
 MAX_EXPANSIONS = 20_000
 #: The types that unset attributes have, by kind.
-_UNSET: dict[Kind, Type] = {Kind.TEXTS: ListType(STRING), Kind.ENTRIES: ListType(MapType(STRING))}
+_UNSET: dict[Kind, Type] = {
+    Kind.FLAG: BOOL,
+    Kind.TEXTS: ListType(STRING),
+    Kind.MAP: MapType(STRING),
+    Kind.LOOSE_MAP: MapType(STRING),
+}
+
+
+#: The first names of references to blocks.
+BLOCK_ROOTS = ("target", "group")
 
 
 class Expansion:
@@ -133,7 +143,11 @@ class BlockTable:
         if count > MAX_EXPANSIONS:
             message = f"the matrix of {definition.name} makes {count} targets; the limit is {MAX_EXPANSIONS}"
             raise _problem(codes.LIMIT, message, span, "split it, or leave out combinations")
-        return [scope.child(dict(combination)) for combination in itertools.product(*axes)]
+        # `target` and `group` always mean the blocks, even where a matrix has such a key.
+        return [
+            scope.child({key: item for key, item in combination if key not in BLOCK_ROOTS})
+            for combination in itertools.product(*axes)
+        ]
 
     def _evaluated_name(self, expansion: Expansion, attribute: ast.Attribute) -> str:
         definition = expansion.definition
@@ -211,11 +225,16 @@ class BlockTable:
         return ObjectValue({block_name.name: self._as_object(expansions[-1])})
 
     def _as_object(self, expansion: Expansion) -> Value:
-        items: dict[str, Value] = {}
+        items: dict[str, Value] = {"name": expansion.name, "description": ""}
         for name, kind in expansion.schema.items():
-            value = expansion.values.get(name)
-            unset = MapType(STRING) if kind in (Kind.MAP, Kind.LOOSE_MAP) else _UNSET.get(kind, STRING)
-            items[name] = Null(unset) if value is None or isinstance(value, tuple) else value
+            known = expansion.values.get(name)
+            value = None if isinstance(known, tuple) else known
+            if kind is Kind.ENTRIES and (value is not None or name not in LATER):
+                items[name] = seen_entries(name, value)
+            elif value is not None:
+                items[name] = value
+            elif name != "description" and name not in LATER:
+                items[name] = Null(_UNSET.get(kind, STRING))
         return ObjectValue(items)
 
     # -- results

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from hpcbake.bakefile.diagnostics import Diagnostic
 from hpcbake.bakefile.source import SourceFile, Span
 
 #: A target's attribute, converted to the attribute's type. Lists of `str | dict` are the entries of cache-from,
-#: cache-to, output, secret, ssh and attest, each in the form it was written in (string or object).
-AttributeValue = None | str | bool | list[str] | dict[str, str | None] | list[str | dict[str, str]]
+#: cache-to, output, secret, ssh and attest, each in the form it was written in: a string, or an object of strings
+#: (`paths` of ssh is a list of strings).
+AttributeValue = None | str | bool | list[str] | dict[str, str | None] | list[str | dict[str, Any]]
 
 
 @dataclass(frozen=True)

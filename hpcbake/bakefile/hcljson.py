@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hpcbake.bakefile import ast, codes
-from hpcbake.bakefile.builder import UnexpectedTokenError
 from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
 from hpcbake.bakefile.grammar import ParseTable
 from hpcbake.bakefile.jsontext import JsonArray, JsonNode, JsonObject, JsonProperty, JsonScalar, JsonText, read_json
@@ -19,6 +18,9 @@ from hpcbake.bakefile.textparse import parse_expression_text, parse_template_tex
 
 #: Attributes that hold an expression in a string, not a template.
 _EXPRESSIONS = frozenset({("variable", "type"), ("function", "params"), ("function", "variadic_params")})
+
+#: Attributes that are read before anything has a value: their strings are no templates.
+_PLAIN = frozenset({("variable", "description")})
 
 
 def parse_json(source: SourceFile, table: ParseTable) -> ast.Body:
@@ -45,6 +47,9 @@ class _Reader:
     def file_body(self, root: JsonNode) -> ast.Body:
         attributes: dict[str, ast.Attribute] = {}
         blocks: list[ast.Block] = []
+        if isinstance(root, JsonArray):
+            self._report(root, "the file must be a JSON object", "put its definitions into one { … }")
+            return ast.Body((), ())
         for member in self._members(root, "the file"):
             if member.name in BLOCKS:
                 blocks.extend(self._labelled(member.name, member))
@@ -60,9 +65,9 @@ class _Reader:
             message = f"{member.name} is set twice"
             self.problems.append(Diagnostic(codes.DUPLICATE_ATTRIBUTE, message, span, "keep one of the two"))
             return
-        expression = (
-            self._expression(member.value) if (block_type, member.name) in _EXPRESSIONS else self.value(member.value)
-        )
+        read = self._expression if (block_type, member.name) in _EXPRESSIONS else self.value
+        plain = (block_type, member.name) in _PLAIN and isinstance(member.value, JsonText)
+        expression = _literal(member.value) if plain else read(member.value)
         attributes[member.name] = ast.Attribute(
             member.name, expression, member.name_end, member.start, member.value.end
         )
@@ -139,8 +144,7 @@ class _Reader:
 
     def _template(self, text: JsonText) -> ast.Node:
         if "${" not in text.value and "%{" not in text.value:
-            literal = ast.Literal(text.value, text.start + 1, text.end - 1)
-            return ast.Template((literal,), text.start, text.end)
+            return _literal(text)
         try:
             return parse_template_text(self._source, self._table, text)
         except BakeFileError as error:
@@ -158,10 +162,12 @@ class _Reader:
             return _broken(error.diagnostics[0], node)
 
 
+def _literal(text: JsonNode) -> ast.Node:
+    assert isinstance(text, JsonText)
+    return ast.Template((ast.Literal(text.value, text.start + 1, text.end - 1),), text.start, text.end)
+
+
 def _broken(diagnostic: Diagnostic, text: JsonText) -> ast.Node:
     span = diagnostic.span
     start, end = (text.start, text.end) if span is None else (span.start, span.end)
     return ast.Broken(diagnostic.code, diagnostic.message, diagnostic.help, start, end)
-
-
-__all__ = ["UnexpectedTokenError", "parse_json"]

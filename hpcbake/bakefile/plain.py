@@ -5,6 +5,7 @@ from __future__ import annotations
 from hpcbake.bakefile import ast, codes
 from hpcbake.bakefile.convert import ConversionError, convert
 from hpcbake.bakefile.definition import AttributeValue
+from hpcbake.bakefile.entries import plain_entry, typed_entries
 from hpcbake.bakefile.schema import Kind
 from hpcbake.bakefile.scope import EvaluationError, error_at
 from hpcbake.bakefile.source import SourceFile
@@ -13,7 +14,6 @@ from hpcbake.bakefile.values import (
     ListValue,
     MapValue,
     Null,
-    SetValue,
     TupleValue,
     Value,
     type_of,
@@ -31,7 +31,9 @@ _TYPES = {
 def typed_attribute(source: SourceFile, attribute: ast.Attribute, value: Value, kind: Kind) -> Value:
     """The value converted to the attribute's type, as references to it see it. Raises EvaluationError."""
     if kind is Kind.ENTRIES:
-        return _entries(source, attribute, value)
+        return typed_entries(source, attribute, value)
+    if isinstance(value, Null) and attribute.name == "description":
+        raise _wrong_type(source, attribute, value, kind, "it must not be null")
     wanted = _TYPES[kind]
     try:
         typed = convert(value, wanted)
@@ -46,26 +48,6 @@ def typed_attribute(source: SourceFile, attribute: ast.Attribute, value: Value, 
     return typed
 
 
-def _entries(source: SourceFile, attribute: ast.Attribute, value: Value) -> Value:
-    """A list whose entries are strings, or objects as maps of strings."""
-    if isinstance(value, Null):
-        return value
-    if not isinstance(value, (TupleValue, ListValue, SetValue)):
-        raise _wrong_type(source, attribute, value, Kind.ENTRIES, "list required")
-    entries: list[Value] = []
-    for number, item in enumerate(value.items):
-        if isinstance(item, Null):
-            continue
-        if isinstance(item, str):
-            entries.append(item)
-            continue
-        try:
-            entries.append(convert(item, MapType(STRING)))
-        except ConversionError as error:
-            raise _wrong_type(source, attribute, value, Kind.ENTRIES, f"element {number}: {error}") from None
-    return TupleValue(tuple(entries))
-
-
 def to_plain(value: Value) -> AttributeValue:
     """A typed attribute as plain Python; null is None."""
     if isinstance(value, (str, bool)):
@@ -75,22 +57,16 @@ def to_plain(value: Value) -> AttributeValue:
     if isinstance(value, ListValue):
         return [str(item) for item in value.items]
     if isinstance(value, TupleValue):
-        return [_plain_entry(item) for item in value.items]
+        return [plain_entry(item) for item in value.items]
     return None
-
-
-def _plain_entry(item: Value) -> str | dict[str, str]:
-    if isinstance(item, MapValue):
-        return {name: text for name, text in item.items.items() if isinstance(text, str)}
-    assert isinstance(item, str)
-    return item
 
 
 def _wrong_type(source: SourceFile, attribute: ast.Attribute, value: Value, kind: Kind, reason: str) -> EvaluationError:
     found = friendly_name(type_of(value))
     node = attribute.expression
+    article = "an" if found[0] in "aeiou" else "a"
     same = reason.endswith("required") and not reason.startswith(("element", "attribute"))
-    detail = f", not a {found}" if same else f": {reason}"
+    detail = f", not {article} {found}" if same else f": {reason}"
     message = f"{attribute.name} must be {kind.value}{detail}"
     return error_at(source, codes.ATTRIBUTE_TYPE, (node.start, node.end), message, _advice(attribute, value, kind))
 
@@ -105,7 +81,7 @@ def _advice(attribute: ast.Attribute, value: Value, kind: Kind) -> str:
             if meant
             else f"write {name} = true or false"
         )
-    if kind in (Kind.TEXTS, Kind.ENTRIES) and isinstance(value, str):
+    if kind is Kind.TEXTS and isinstance(value, str):
         return f'put it into brackets: {name} = ["…"]'
     if kind in (Kind.MAP, Kind.LOOSE_MAP):
         return f'write {name} = {{ key = "value" }}'

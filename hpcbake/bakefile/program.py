@@ -79,8 +79,8 @@ class Program:
         for name in self._collected.functions:
             self._settle(partial(self._functions.find, name))
         blocks = BlockTable(self, self._collected.blocks)
-        self._note(blocks.name_all())
         self._blocks = blocks
+        self._note(blocks.name_all())
         self._note(blocks.evaluate_all())
         for name in self._collected.globals:
             self._settle(partial(self.value_of, name))

@@ -158,12 +158,12 @@ class Scanner(TemplateScanner):
         if name in _LITERALS and not self.last_is("DOT"):
             following = _INLINE_BLANK.match(self.text, end)
             at = following.end() if following else end
-            if not self.text.startswith(("(", "::"), at):
+            if not self.text.startswith("(", at):
                 return _LITERALS[name]
         return "NAME"
 
     def _number(self, text: str, start: int, end: int) -> None:
-        if text.count(".") > 1 or not re.fullmatch(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", text):
+        if text.count(".") > 1 or not re.fullmatch(r"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?", text):
             self.report(
                 codes.NUMBER,
                 start,
@@ -192,7 +192,10 @@ class Scanner(TemplateScanner):
         if text == "<" and self._heredoc(start):
             return
         if text == "::":
-            self._namespace(start, end)
+            self.report(
+                codes.SYNTAX, start, end, "`::` is not used in bake files", "write the bare name of the function"
+            )
+            self.after_operand = True
             return
         if text in "-!" and not self.after_operand:
             self._unary(text, start, end)
@@ -210,7 +213,7 @@ class Scanner(TemplateScanner):
             if frame.for_stage == 2:
                 frame.for_stage = 3
         self.add(_OPERATORS[text], start, end, text)
-        self.after_operand = False
+        self.after_operand = text == "..."  # only the `if` of a for expression may follow
 
     def _unary(self, text: str, start: int, end: int) -> None:
         """A run of unary operators becomes one token, for the grammar allows only one."""
@@ -221,20 +224,6 @@ class Scanner(TemplateScanner):
             last.unary.append((text, start))
             return
         self.add("MINUS" if text == "-" else "NOT", start, end, text).unary = [(text, start)]
-
-    def _namespace(self, start: int, end: int) -> None:
-        """`scope::name(`: HCL knows functions with scopes, bake has none; the call fails when it is evaluated."""
-        last = self.tokens[-1] if self.tokens else None
-        match = re.compile(r"[ \t]*([^\W\d][\w-]*)").match(self.text, end)
-        if last is None or last.type != "NAME" or match is None or not self.after_operand:
-            self.report(codes.SYNTAX, start, end, "`::` must stand between the scope and the name of a function")
-            return
-        self.pos = match.end()
-        last.value, last.end = f"{last.value}::{match.group(1)}", match.end()
-        if not self.text.startswith("(", _end(_INLINE_BLANK, self.text, self.pos)):
-            self.report(
-                codes.SYNTAX, start, match.end(), "a function's name must be followed by its arguments", "add (…)"
-            )
 
     def _heredoc(self, start: int) -> bool:
         match = _HEREDOC.match(self.text, start)

@@ -47,10 +47,11 @@ TARGET: dict[str, Kind] = {
     "call": Kind.TEXT,
     "entitlements": Kind.TEXTS,
     "extra-hosts": Kind.LOOSE_MAP,
-    # Later than buildx 0.29.1:
     "policy": Kind.ENTRIES,
     "resources": Kind.MAP,
 }
+#: What buildx 0.29.1 does not know yet.
+LATER = frozenset({"policy", "resources"})
 GROUP: dict[str, Kind] = {"description": Kind.TEXT, "targets": Kind.TEXTS}
 
 #: Everything that a block of each type may hold: attributes, then nested blocks.

@@ -58,7 +58,7 @@ class FolderStore:
             if _is_private(self._folder) and _is_private(folder):
                 _sweep(folder)
                 partial = folder / f".{key}.{os.getpid()}"
-                partial.write_text(text, encoding="utf-8")
+                _write_own_file(partial, text)
                 partial.replace(folder / f"{key}.json")
 
 
@@ -78,6 +78,13 @@ def _read_own_file(path: Path) -> str | None:
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
             return None
         return file.read()
+
+
+def _write_own_file(path: Path, text: str) -> None:
+    # Whatever the umask says: an entry that the group can write would never be read.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(text)
 
 
 def _sweep(folder: Path) -> None:

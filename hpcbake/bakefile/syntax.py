@@ -44,7 +44,7 @@ class _BodyParser:
         self.diagnostics: list[Diagnostic] = []
 
     def parse_file(self) -> ast.Body:
-        body = self._body(depth=0)
+        body = self._body()
         if self._peek().type == BLOCK_CLOSE:  # the scanner has seen to it that brackets match
             self._report(self._peek(), "`}` closes nothing")
         return body
@@ -84,7 +84,7 @@ class _BodyParser:
 
     # -- structure
 
-    def _body(self, depth: int) -> ast.Body:
+    def _body(self) -> ast.Body:
         attributes: dict[str, ast.Attribute] = {}
         blocks: list[ast.Block] = []
         while self._peek().type not in (EOF, BLOCK_CLOSE):
@@ -92,7 +92,7 @@ class _BodyParser:
                 self._take()
                 continue
             try:
-                item = self._item(depth)
+                item = self._item()
             except _ItemError:
                 self._skip_item()
                 continue
@@ -115,7 +115,7 @@ class _BodyParser:
             codes.DUPLICATE_ATTRIBUTE,
         )
 
-    def _item(self, depth: int) -> ast.Attribute | ast.Block:
+    def _item(self) -> ast.Attribute | ast.Block:
         name = self._take()
         if name.type != "NAME":
             advice = "names are not quoted here" if name.type == "DBLQUOTE" else ""
@@ -126,7 +126,7 @@ class _BodyParser:
             self._end_of_line("argument")
             return attribute
         if following.type in ("NAME", "DBLQUOTE", BLOCK_OPEN):
-            return self._block(name, depth)
+            return self._block(name)
         if following.type == "COLON":
             raise self._fail(following, "`:` sets nothing here", f"write {name.value} = …")
         raise self._fail(
@@ -166,7 +166,7 @@ class _BodyParser:
         self.diagnostics.append(diagnostic)
         raise _ItemError(diagnostic.message)
 
-    def _block(self, name: Token, depth: int) -> ast.Block:
+    def _block(self, name: Token) -> ast.Block:
         labels = []
         while self._peek().type in ("NAME", "DBLQUOTE"):
             labels.append(self._label())
@@ -174,11 +174,7 @@ class _BodyParser:
         if opening.type != BLOCK_OPEN:
             raise self._no_brace(name, opening)
         self._take()
-        body = (
-            self._one_line_body(depth)
-            if self._peek().type not in (NEWLINE, EOF, BLOCK_CLOSE)
-            else self._body(depth + 1)
-        )
+        body = self._one_line_body() if self._peek().type not in (NEWLINE, EOF, BLOCK_CLOSE) else self._body()
         closing = self._take()
         block = ast.Block(name.value, tuple(labels), body, name.end, opening.end, name.start, closing.end)
         self._end_of_line("block")
@@ -194,7 +190,7 @@ class _BodyParser:
             )
         return self._fail(found, f"the header of the block {name.value} must end with `{{`")
 
-    def _one_line_body(self, depth: int) -> ast.Body:
+    def _one_line_body(self) -> ast.Body:
         name = self._take()
         if name.type != "NAME" or self._peek().type != ASSIGN:
             raise self._fail(
@@ -204,8 +200,8 @@ class _BodyParser:
             )
         attribute = self._attribute(name)
         if self._peek().type != BLOCK_CLOSE:
-            raise self._fail(self._peek(), "a block on one line holds one argument only", "begin a new line after `{`")
-        _ = depth
+            self._report(self._peek(), "a block on one line holds one argument only", "begin a new line after `{`")
+            self._body()
         return ast.Body((attribute,), ())
 
     def _label(self) -> ast.Label:

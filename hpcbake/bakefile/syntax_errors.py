@@ -94,7 +94,6 @@ def _advice_for_start(token: Token) -> str:
 def _enclosing(tokens: Sequence[Token], until: Token) -> str | None:
     """The type of the innermost bracket that is open where `until` stands."""
     stack: list[str] = []
-    in_string = False
     for token in tokens:
         if token is until or token.start >= until.start:
             break
@@ -102,7 +101,6 @@ def _enclosing(tokens: Sequence[Token], until: Token) -> str | None:
             stack.append(token.type)
         elif token.type in _CLOSERS and stack:
             stack.pop()
-    _ = in_string
     return stack[-1] if stack else None
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import cast
 
 from hpcbake.bakefile import ast, codes
@@ -13,8 +15,8 @@ from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
 from hpcbake.bakefile.source import JSON, SourceFile
 from hpcbake.bakefile.store import Store
 
-#: Changes whenever the parser gives another tree for the same text.
-_TREE_FORMAT = "1"
+#: The modules that decide which tree a text gives.
+_PARSER = ("ast", "builder", "hcljson", "jsontext", "scanner", "syntax", "template", "template_scan", "textparse")
 #: Larger files are refused: parsing takes about a second per 200 kB.
 MAX_CHARACTERS = 1_000_000
 
@@ -48,7 +50,7 @@ def _read_body(source: SourceFile, store: Store) -> ast.Body:
             Diagnostic(codes.LIMIT, message, help="generate targets with a matrix instead of writing them out")
         )
     digest = sha256(source.text.encode("utf-8", "surrogatepass")).hexdigest()
-    key = f"{digest}-{source.kind}-{_TREE_FORMAT}"
+    key = f"{digest}-{source.kind}-{_parser_state()}"
     cached = store.read("trees", key)
     if cached is not None:
         body = _decode(cached)
@@ -57,6 +59,16 @@ def _read_body(source: SourceFile, store: Store) -> ast.Body:
     body = _parse(source, store)
     store.write("trees", key, json.dumps(ast.encode(body), separators=(",", ":")))
     return body
+
+
+def _parser_state() -> str:
+    """What changes when hpcbake is updated (or edited): trees from another parser are not to be trusted."""
+    folder = Path(__file__).parent
+    with suppress(OSError):
+        found = [(folder / f"{name}.py").stat() for name in _PARSER]
+        text = repr([(file.st_size, file.st_mtime_ns) for file in found])
+        return sha256(text.encode()).hexdigest()[:16]
+    return "packed"
 
 
 def _decode(text: str) -> ast.Body | None:
