@@ -56,14 +56,14 @@ def status(context: click.Context, *, as_json: bool) -> None:
     context.exit(int(ExitCode.OK if found.is_up else ExitCode.PREREQ))
 
 
-@command.command()
+@command.command(context_settings={"allow_interspersed_args": False})
 @click.argument("node")
-@click.argument("words", nargs=-1)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def shell(node: str, words: tuple[str, ...]) -> None:
     """Open a shell on NODE (or run WORDS there): by ssh as alice, or as root where no sshd runs."""
     from hpcbake import lab
 
-    argv, environ = lab.shell_command(_run(), node, words)
+    argv, environ = lab.shell_command(_run(), node, words[1:] if words[:1] == ("--",) else words)
     os.execvpe(argv[0], argv, {**os.environ, **environ})  # noqa: S606  (the shell takes over this terminal)
 
 

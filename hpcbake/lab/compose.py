@@ -24,6 +24,8 @@ NODES = {
     "registry": False,
     "registry-tls": False,
 }
+#: machines that can say by `lab-health` whether all their daemons run; a registry is its one process
+CHECKED_NODES = ("alder", "bastion", "birch", "birch-c1")
 NODE_IMAGES = ("infra", "alder", "birch")
 BASE_IMAGES = ("standin", "standin-minimal", "newer")
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")

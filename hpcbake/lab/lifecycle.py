@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from hpcbake.lab.bases import (
     read_old_base,
     write_old_base,
 )
-from hpcbake.lab.compose import Compose, compose_variables
+from hpcbake.lab.compose import CHECKED_NODES, Compose, compose_variables
 from hpcbake.lab.engine import (
     Engine,
     find_plugin_folders,
@@ -101,7 +102,14 @@ def _find_record(settings: LabSettings) -> LabRecord | None:
 
 def up(run: LabRun) -> LabRecord:
     """Bring the lab up, or find that it is. Raises an HpcbakeError saying what is in the way."""
-    check_folders(run.settings)
+    try:
+        check_folders(run.settings)
+    except PrereqError:
+        record = _find_record(run.settings)
+        if record is None or not status(run).is_up:
+            raise
+        run.progress.say("the lab is up; somebody else brought it up")
+        return record
     if sys.platform == "linux":
         check_kernel()
     with lab_lock(run.settings.cache / "lock", run.progress):
@@ -121,6 +129,8 @@ def _bring_up(run: LabRun, engine: Engine, mirror: Mirror) -> LabRecord:
         _check_ports_free(run, engine)
     if engine.kind == "private":
         private_engine.ensure_ports(settings)
+    if not is_new:  # new images make new containers anyway
+        _mend_containers(run, compose)
     _start_containers(run, compose)
     if is_new:
         images.remove_images(compose, keep_recipe=recipe)
@@ -194,6 +204,26 @@ def _ensure_images(run: LabRun, compose: Compose, mirror: Mirror, old: OldBase) 
         images.build(compose, run.settings.state / "build.log")
     write_old_base(run.old_base_note, old)
     return True
+
+
+def _mend_containers(run: LabRun, compose: Compose) -> None:
+    """Wake what is paused, restart machines on which a daemon has died: `docker compose up` does neither."""
+    paused = [container.name for container in compose.containers().values() if container.state == "paused"]
+    if paused:
+        run.progress.say(f"unpausing {' '.join(paused)}")
+        compose.docker(["unpause", *paused])
+    containers = compose.containers()
+    machines = [
+        containers[name] for name in CHECKED_NODES if name in containers and containers[name].state == "running"
+    ]
+    with ThreadPoolExecutor(max_workers=len(CHECKED_NODES)) as pool:
+        is_well = list(pool.map(lambda machine: compose.docker(["exec", machine.name, "lab-health"]).ok, machines))
+    sick = {machine.name for machine, well in zip(machines, is_well, strict=True) if not well}
+    # Docker holds on to its opinion until its next look, and would not call the lab up meanwhile.
+    sick |= {container.name for container in containers.values() if container.health == "unhealthy"}
+    if sick:
+        run.progress.say(f"restarting {' '.join(sorted(sick))}, where something has died or never came up")
+        compose.docker(["restart", "--time", "2", *sorted(sick)])
 
 
 def _start_containers(run: LabRun, compose: Compose) -> None:

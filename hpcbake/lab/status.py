@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpcbake.lab.compose import NODES, Compose, Container
+from hpcbake.lab.compose import CHECKED_NODES, NODES, Compose, Container
 from hpcbake.lab.environment import LabRecord
 from hpcbake.lab.machine import Machine
 from hpcbake.lab.preflight import find_open_ports
@@ -99,7 +99,7 @@ def render_status(status: LabStatus) -> str:
         f"state      {status.state}",
         f"registry   {record.registry} (plain), {record.registry_tls} (TLS and password)",
         "",
-        f"{'machine':13}{'state':11}{'port':7}{'glibc':7}{'slurm':10}{'apptainer':11}system",
+        f"{'machine':13}{'state':23}{'port':7}{'glibc':7}{'slurm':10}{'apptainer':11}system",
     ]
     ports = {"alder": record.ports.alder, "bastion": record.ports.bastion}
     ports |= {"registry": record.ports.registry, "registry-tls": record.ports.registry_tls}
@@ -107,7 +107,7 @@ def render_status(status: LabStatus) -> str:
         facts = [node.facts.get(name, "-") for name in ("glibc", "slurm", "apptainer")]
         port = str(ports.get(node.name, "-"))
         lines.append(
-            f"{node.name:13}{node.state:11}{port:7}{facts[0]:7}{facts[1]:10}{facts[2]:11}{node.facts.get('os', '-')}"
+            f"{node.name:13}{node.state:23}{port:7}{facts[0]:7}{facts[1]:10}{facts[2]:11}{node.facts.get('os', '-')}"
         )
     lines += ["", *(f"{variable:13}{reference}" for variable, reference in record.bases.items())]
     if status.closed_ports:
@@ -119,6 +119,10 @@ def _read_node(compose: Compose, name: str, container: Container | None) -> Node
     if container is None:
         return NodeStatus(name, "absent")
     state = container.health if container.state == "running" else container.state
+    if container.state == "running" and name in CHECKED_NODES:
+        # Docker's own check is up to half a minute old.
+        health = compose.docker(["exec", container.name, "lab-health"], timeout_s=20)
+        state = "healthy" if health.ok else health.stdout.strip() or "not ready"
     if name not in _CLUSTER_MACHINES or container.state != "running":
         return NodeStatus(name, state)
     asked = compose.docker(["exec", "--user", "alice", container.name, "bash", "-lc", _QUESTIONS], timeout_s=20)

@@ -181,6 +181,33 @@ def test_a_taken_port_is_named_with_the_variable_that_changes_it(lab: RunningLab
     up(lab)
 
 
+def test_up_mends_what_tests_of_faults_have_broken(lab: RunningLab) -> None:
+    """A paused login node, a stopped registry, a killed daemon: `status` names them, `up` repairs them."""
+    up(lab)
+    lab.docker("pause", lab.container("birch"))
+    lab.docker("stop", "--time", "1", lab.container("registry"))
+    lab.exec("alder", ["pkill", "slurmctld"])
+    told = hpcbake_lab(lab, "status")
+    assert told.returncode == 11
+    for words in ("slurmctld does not run", "paused", "exited"):
+        assert words in told.stdout
+    assert up(lab) < WARM_UP_S
+    assert hpcbake_lab(lab, "status").returncode == 0
+    assert lab.ssh("alder", "srun -n1 hostname").stdout == "alder\n"
+    assert lab.ssh("birch", "srun -n1 hostname").stdout == "birch-c1\n"
+
+
+def test_a_warm_up_needs_no_network(lab: RunningLab) -> None:
+    """With only a loopback device in the world, the lab comes up from its cache."""
+    engine_pid(lab)
+    assert hpcbake_lab(lab, "down").returncode == 0
+    inside = 'ip link set lo up && "$@" lab up && "$@" lab status && "$@" lab down'
+    argv = ["unshare", "--net", "sh", "-euc", inside, "sh", sys.executable, "-m", "hpcbake"]
+    alone = subprocess.run(argv, env=lab.env, capture_output=True, text=True, timeout=300, check=False)
+    up(lab)
+    assert alone.returncode == 0, alone.stdout + alone.stderr
+
+
 def test_reset_empties_the_sites_and_keeps_the_keys(lab: RunningLab) -> None:
     """Stores, registry content and job numbers begin afresh; keys, ports and base images stay."""
     up(lab)
