@@ -18,6 +18,9 @@ from hpcbake.bakefile.merge import merge, normalise
 from hpcbake.bakefile.model import BakeModel, MergedTarget
 from hpcbake.bakefile.suggestion import did_you_mean
 
+#: What is not circular is resolved once; what is, anew for every target that leads into it. This ends that.
+MOST_CIRCULAR_STEPS = 200_000
+
 #: Applies the overrides of one target to its attributes.
 Override = Callable[[str, Attributes], Attributes]
 
@@ -31,6 +34,7 @@ class Inheritance:
     warnings: list[Diagnostic] = field(default_factory=list)
     _resolved: dict[str, Attributes] = field(default_factory=dict)
     _circles: set[str] = field(default_factory=set)
+    _circular_steps: int = 0
 
     def resolve(self, name: str) -> Attributes:
         """The attributes of target `name` with everything inherited and overridden, and the final defaults.
@@ -66,9 +70,22 @@ class Inheritance:
             elif walk[parent] is None:
                 self._warn_of_circle(name, parent, [name for name, _ in stack])
                 circular.add(name)
+        self._circular_steps += len(circular)
+        if self._circular_steps > MOST_CIRCULAR_STEPS:
+            raise self._too_circular(start)
         result = walk[start]
         assert result is not None
         return result
+
+    def _too_circular(self, name: str) -> BakeFileError:
+        return BakeFileError(
+            Diagnostic(
+                codes.CIRCULAR_LIMIT,
+                f"targets inherit each other in circles that take more than {MOST_CIRCULAR_STEPS:,} steps to follow",
+                self.model.targets[name].span_of("inherits"),
+                "break the circles: what a circle means depends on where one enters it",
+            )
+        )
 
     def _enter(self, name: str, walk: dict[str, Attributes | None], stack: list[tuple[str, Iterator[str]]]) -> None:
         walk[name] = None

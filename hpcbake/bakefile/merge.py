@@ -5,6 +5,7 @@ The rules are a table, attribute by attribute; the functions below only carry th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Final, cast
@@ -91,12 +92,17 @@ def without_duplicate_entries(entries: list[JsonValue]) -> list[JsonValue]:
     of cache imports is the order in which BuildKit tries them, so it is kept the same as buildx's.
     """
     kept = list(entries)
-    for i in range(len(kept) - 2, -1, -1):
-        for j in range(i + 1, len(kept)):
-            if kept[i] == kept[j]:
-                kept[j] = kept[-1]
-                kept.pop()
-                break
+    identities = [json.dumps(entry, sort_keys=True) for entry in entries]
+    place: dict[str, int] = {}  # of the entries after the present one, none of which is there twice
+    for i in range(len(kept) - 1, -1, -1):
+        identity = identities[i]
+        duplicate = place.get(identity)
+        if duplicate is not None:
+            kept[duplicate], identities[duplicate] = kept[-1], identities[-1]
+            place[identities[-1]] = duplicate
+            kept.pop()
+            identities.pop()
+        place[identity] = i
     return kept
 
 

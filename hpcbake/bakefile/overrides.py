@@ -7,7 +7,7 @@ push override of one target leaks into its parents) this does what was meant: do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
@@ -130,7 +130,7 @@ def parse_overrides(settings: Sequence[str], targets: Iterable[str], environment
 
     Raises UsageError for a text that is not `PATTERN.KEY=VALUE`, and for a pattern without a target.
     """
-    known = tuple(targets)
+    known = dict.fromkeys(targets)
     overrides: Overrides = {}
     for setting in settings:
         override = _parse_setting(setting)
@@ -167,7 +167,7 @@ def _parse_setting(setting: str) -> Override:
     return Override(key, name, setting, (value,) if equals else (), append)
 
 
-def expand_targets(pattern: str, targets: Sequence[str], setting: str) -> list[str]:
+def expand_targets(pattern: str, targets: Collection[str], setting: str) -> list[str]:
     """The targets that the pattern of a `--set` means: the one of that name, else all that match."""
     if pattern in targets:
         return [pattern]

@@ -8,6 +8,7 @@ ENTRY = "HB-BAKE-201"
 UNKNOWN_PARENT = "HB-BAKE-210"
 CIRCULAR_INHERITS = "HB-BAKE-211"
 UNKNOWN_MEMBER = "HB-BAKE-212"
+CIRCULAR_LIMIT = "HB-BAKE-213"
 UNKNOWN_LINK = "HB-BAKE-220"
 LINK_TO_ITSELF = "HB-BAKE-221"
 CIRCULAR_LINKS = "HB-BAKE-222"
@@ -30,6 +31,7 @@ MEANINGS: Final[dict[str, str]] = {
     UNKNOWN_PARENT: "`inherits` names something that is not a target",
     CIRCULAR_INHERITS: "warning: targets inherit each other in a circle",
     UNKNOWN_MEMBER: "a group holds a name that is neither a target nor a group",
+    CIRCULAR_LIMIT: "targets inherit each other in circles too large to follow",
     UNKNOWN_LINK: "a `target:` context names something that is not a target",
     LINK_TO_ITSELF: "a target uses itself as a context",
     CIRCULAR_LINKS: "targets use each other as contexts in a circle",

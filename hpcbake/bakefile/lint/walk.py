@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from hpcbake.bakefile.dockerfile import Instruction, Stage
@@ -33,6 +34,14 @@ def used_instructions(case: LintCase) -> Iterator[tuple[TargetCase, Stage, Instr
         for stage in target.used_stages:
             for instruction in stage.instructions:
                 yield target, stage, instruction
+
+
+def commands_of(script: str) -> Iterator[list[str]]:
+    """The simple commands of a shell script as words: cut at line ends, `;`, `&` and `|`, quotes removed."""
+    for command in re.split(r"[\n;&|]+", script):
+        words = [word.strip("\"'()") for word in command.split()]
+        if words:
+            yield words
 
 
 def digest_of(case: LintCase, reference: ImageReference) -> str | None:

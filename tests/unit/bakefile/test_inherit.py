@@ -98,3 +98,13 @@ def test_a_group_is_not_a_parent() -> None:
     """Matrix groups are tried as parents often enough to deserve their own words."""
     with pytest.raises(BakeFileError, match="g is a group"):
         Inheritance(model(target("app", inherits=["g"]), group("g", "app")), unchanged).resolve("app")
+
+
+def test_large_circles_meet_a_limit_that_is_named() -> None:
+    """Two thousand targets in one circle, each asked for: what they mean depends on where one starts."""
+    names = [f"t{i}" for i in range(2000)]
+    circle = model(*(target(name, inherits=[names[i - 1]]) for i, name in enumerate(names)))
+    inheritance = Inheritance(circle, unchanged)
+    with pytest.raises(BakeFileError, match="more than 200,000 steps"):
+        for name in names:
+            inheritance.resolve(name)

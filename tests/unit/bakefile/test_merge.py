@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hpcbake.bakefile.attributes import PRINT_ORDER
-from hpcbake.bakefile.merge import RULES, merge, normalise
+from hpcbake.bakefile.merge import RULES, merge, normalise, without_duplicate_entries
 from hpcbake.model.plan import JsonValue
 
 
@@ -77,3 +79,25 @@ def test_the_host_network_needs_its_entitlement() -> None:
     """`network = "host"` asks for network.host by itself, once."""
     assert normalise({"network": "host", "entitlements": ["network.host"]})["entitlements"] == ["network.host"]
     assert normalise({"network": "host"})["entitlements"] == ["network.host"]
+
+
+def entries(*names: str) -> list[JsonValue]:
+    return [{"type": "registry", "ref": name} for name in names]
+
+
+@given(st.lists(st.sampled_from("abcd")))
+def test_removing_duplicates_is_the_slow_rule_made_quick(names: list[str]) -> None:
+    """Comparing all pairs from the back, as the rule is told, gives the same."""
+    kept = entries(*names)
+    for i in range(len(kept) - 2, -1, -1):
+        for j in range(i + 1, len(kept)):
+            if kept[i] == kept[j]:
+                kept[j] = kept[-1]
+                kept.pop()
+                break
+    assert without_duplicate_entries(entries(*names)) == kept
+
+
+def test_a_hundred_thousand_entries_are_quick() -> None:
+    """Comparing all pairs would take an hour."""
+    assert len(without_duplicate_entries(entries(*map(str, range(100_000)), "1"))) == 100_000

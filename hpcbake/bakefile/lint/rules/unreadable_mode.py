@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from hpcbake.bakefile.lint.case import LintCase
 from hpcbake.bakefile.lint.finding import Hit
 from hpcbake.bakefile.lint.rule import Rule
-from hpcbake.bakefile.lint.walk import final_instructions
+from hpcbake.bakefile.lint.walk import commands_of, final_instructions
 from hpcbake.model.verdict import Severity
 
-_CHMOD = re.compile(r"\bchmod\s+((?:-\S+\s+)*)([0-7]{3,4}|[ugoa]*[-+=][rwxXst,ugoa+=-]*)\s+([^\n;&|]+)")
-_INSTALL_MODE = re.compile(r"\b(?:install|mkdir)\b[^\n;&|]*?\s(?:-m\s*|--mode[= ])([0-7]{3,4})\b")
-_UMASK = re.compile(r"\bumask\s+0?(0?[0-7]{2}7)\b")
+_MODE = re.compile(r"[0-7]{3,4}|[ugoa]*[-+=][rwxXst,ugoa+=-]*")
+_UMASK = re.compile(r"0?0?[0-7]{2}7")
 #: Where only root has to read.
 _ROOTS_OWN = re.compile(r"/root(?:/|$)|/etc/(?:shadow|gshadow|sudoers)|/run/|/tmp/|\.ssh")
 
@@ -21,11 +20,9 @@ _ROOTS_OWN = re.compile(r"/root(?:/|$)|/etc/(?:shadow|gshadow|sudoers)|/run/|/tm
 def _find(case: LintCase) -> Iterator[Hit]:
     for target, _, instruction in final_instructions(case):
         flag = instruction.flag("chmod")
-        found = []
+        found = list(_closing_commands(instruction.script)) if instruction.name == "RUN" else []
         if instruction.name in ("COPY", "ADD") and flag is not None and is_closed(flag):
             found.append(f"--chmod={flag}")
-        if instruction.name == "RUN":
-            found += _closing_commands(instruction.script)
         for what in found:
             yield Hit(
                 instruction.span,
@@ -35,14 +32,34 @@ def _find(case: LintCase) -> Iterator[Hit]:
             )
 
 
-def _closing_commands(script: str) -> list[str]:
-    found = []
-    for match in _CHMOD.finditer(script):
-        if is_closed(match.group(2)) and not _ROOTS_OWN.search(match.group(3)):
-            found.append(f"chmod {match.group(2)}")
-    found += [f"mode {mode.group(1)}" for mode in _INSTALL_MODE.finditer(script) if is_closed(mode.group(1))]
-    found += [f"umask {mask.group(1)}" for mask in _UMASK.finditer(script)]
-    return found
+def _closing_commands(script: str) -> Iterator[str]:
+    for words in commands_of(script):
+        program = next((word for word in words if word in ("chmod", "install", "mkdir", "umask")), "")
+        arguments = words[words.index(program) + 1 :] if program else []
+        if program == "chmod":
+            yield from _closing_chmod(arguments)
+        elif program == "umask":
+            yield from (f"umask {mask}" for mask in arguments[:1] if _UMASK.fullmatch(mask))
+        elif program:
+            yield from (f"mode {mode}" for mode in _mode_options(arguments) if is_closed(mode))
+
+
+def _closing_chmod(arguments: list[str]) -> Iterator[str]:
+    modes = [
+        a for a in arguments if _MODE.fullmatch(a) and not (a.startswith("-") and a.lstrip("-") in ("R", "v", "f", "c"))
+    ]
+    paths = " ".join(a for a in arguments if a not in modes)
+    if modes and is_closed(modes[0]) and not _ROOTS_OWN.search(paths):
+        yield f"chmod {modes[0]}"
+
+
+def _mode_options(arguments: list[str]) -> Iterator[str]:
+    """The modes behind `-m`, `-m0700` and `--mode=0700`."""
+    for option, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        if option in ("-m", "--mode"):
+            yield following
+        elif option.startswith(("-m", "--mode=")):
+            yield option.removeprefix("--mode=").removeprefix("-m")
 
 
 def is_closed(mode: str) -> bool:
