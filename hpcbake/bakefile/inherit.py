@@ -19,7 +19,7 @@ from hpcbake.bakefile.model import BakeModel, MergedTarget
 from hpcbake.bakefile.suggestion import did_you_mean
 
 #: What is not circular is resolved once; what is, anew for every target that leads into it. This ends that.
-MOST_CIRCULAR_STEPS = 200_000
+MOST_CIRCULAR_STEPS = 100_000
 
 #: Applies the overrides of one target to its attributes.
 Override = Callable[[str, Attributes], Attributes]
