@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,11 +37,21 @@ def fingerprint(blob: bytes) -> str:
 
 
 def find_known_keys(hop: Hop) -> list[KnownKey]:
-    """Every key listed for this hop in its known_hosts files, certificates' authorities left out."""
+    """Every key listed for this hop in its known_hosts files, certificates' authorities left out.
+
+    Like ssh, a host on another port than 22 that is not listed with its port is looked up without it.
+    """
+    keys = _find_keys(hop.host_key_name, hop.known_hosts_files)
+    if hop.host_key_name == f"[{hop.hostname}]:{hop.port}" and not any(not key.revoked for key in keys):
+        keys += _find_keys(hop.hostname, hop.known_hosts_files)
+    return keys
+
+
+def _find_keys(name: str, files: Sequence[str]) -> list[KnownKey]:
     keys: list[KnownKey] = []
-    for file in hop.known_hosts_files:
+    for file in files:
         if Path(file).is_file():
-            outcome = run_program(["ssh-keygen", "-F", hop.host_key_name, "-f", file], timeout_s=20)
+            outcome = run_program(["ssh-keygen", "-F", name, "-f", file], timeout_s=20)
             keys += parse_found_keys(outcome.stdout, file)
     return keys
 
@@ -50,7 +62,8 @@ def parse_found_keys(text: str, file: str) -> list[KnownKey]:
     line_number = "?"
     for line in text.splitlines():
         if line.startswith("#"):
-            line_number = line.rsplit(" ", 2)[-2] if line.endswith(("REVOKED", "CA")) else line.rsplit(" ", 1)[-1]
+            number = re.search(r"found: line (\d+)", line)
+            line_number = number[1] if number else "?"
             continue
         words = line.split()
         marker = words.pop(0) if words and words[0].startswith("@") else ""

@@ -6,12 +6,16 @@ paramiko ignores Include, Match and the known_hosts settings; ssh knows its own 
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from hpcbake.adapters.processes import run_program
 from hpcbake.errors import ConfigError
 from hpcbake.model.site import Login
+
+#: More jump hosts than this is a loop.
+_MAX_HOPS = 8
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Hop:
     identities_only: bool
     host_key_name: str  # the name under which known_hosts files list it
     known_hosts_files: tuple[str, ...]
+    by_hand: str = ""  # the ssh command with which a person sees for themselves
 
     @property
     def address(self) -> str:
@@ -34,24 +39,37 @@ class Hop:
 
 def resolve_hops(login: Login) -> list[Hop]:
     """All hops to the login node in the order they are opened. Raises ConfigError, PrereqError."""
-    settings = _ask_ssh(login, login.host, login.user, login.port)
-    jumps = [jump for jump in settings.get("proxyjump", [""])[0].split(",") if jump and jump != "none"]
+    return _hops_to(login, login.host, login.user, login.port, depth=0)
+
+
+def _hops_to(login: Login, host: str, user: str | None, port: int | None, *, depth: int) -> list[Hop]:
+    """The hops to one host. As with ssh, the first jump host may need jump hosts of its own."""
+    settings = _ask_ssh(login, host, user, port)
+    if depth > _MAX_HOPS:
+        raise ConfigError(f"login node {login.host}: its ProxyJump leads back to itself", kind="config.ssh")
     if settings.get("proxycommand", ["none"])[0] not in ("none", ""):
         raise ConfigError(
-            f"login node {login.host}: its ssh_config uses ProxyCommand, which the fabric transport cannot follow",
+            f"login node {login.host}: the ssh_config of {host} uses ProxyCommand, which the fabric transport cannot "
+            "follow",
             remedy="write `transport: openssh` in the site config, or use ProxyJump",
             kind="config.ssh",
         )
-    hops = [_hop(login, jump) for jump in jumps]
-    return [*hops, _to_hop(login.host, settings)]
+    jumps = [jump for jump in settings.get("proxyjump", [""])[0].split(",") if jump and jump != "none"]
+    hops: list[Hop] = []
+    for jump in jumps:
+        its_user, its_host, its_port = _parse_jump(login, jump)
+        if not hops:
+            hops += _hops_to(login, its_host, its_user, its_port, depth=depth + 1)
+        else:  # ssh reaches it through those before it in the list, whatever its own configuration says
+            hops.append(_to_hop(its_host, _ask_ssh(login, its_host, its_user, its_port)))
+    return [*hops, _to_hop(host, settings)]
 
 
-def _hop(login: Login, jump: str) -> Hop:
-    match = re.fullmatch(r"(?:ssh://)?(?:(?P<user>[^@]+)@)?(?P<host>\[[^\]]+\]|[^:\[\]]+)(?::(?P<port>\d+))?", jump)
+def _parse_jump(login: Login, jump: str) -> tuple[str | None, str, int | None]:
+    match = re.fullmatch(r"(?:ssh://)?(?:(?P<user>.+)@)?(?P<host>\[[^\]]+\]|[^:\[\]@]+)(?::(?P<port>\d+))?", jump)
     if not match:
         raise ConfigError(f"login node {login.host}: cannot read ProxyJump {jump!r}", kind="config.ssh")
-    host = match["host"].strip("[]")
-    return _to_hop(host, _ask_ssh(login, host, match["user"], int(match["port"]) if match["port"] else None))
+    return match["user"], match["host"].strip("[]"), int(match["port"]) if match["port"] else None
 
 
 def ssh_argv(login: Login, *options: str) -> list[str]:
@@ -90,31 +108,32 @@ def parse_ssh_settings(text: str) -> dict[str, list[str]]:
     return settings
 
 
-def _to_hop(alias: str, settings: dict[str, list[str]]) -> Hop:
+def _to_hop(login: Login, alias: str, settings: dict[str, list[str]]) -> Hop:
     def first(key: str, default: str = "") -> str:
         return settings.get(key, [default])[0]
 
     hostname, port = first("hostname", alias), int(first("port", "22"))
     key_name = first("hostkeyalias") or (hostname if port == 22 else f"[{hostname}]:{port}")
+    tokens = {"d": str(Path.home()), "h": hostname, "n": alias, "p": str(port), "r": first("user"), "%": "%"}
+
+    def expanded(name: str) -> str:
+        """A file's name without the tokens that `ssh -G` leaves in it."""
+        text = re.sub(r"%([dhnpr%])", lambda match: tokens[match[1]], name.strip('"'))
+        return str(Path(text).expanduser())
+
     files = [
         *first("userknownhostsfile", "~/.ssh/known_hosts").split(),
         *first("globalknownhostsfile", "/etc/ssh/ssh_known_hosts").split(),
     ]
+    identities = [expanded(name) for name in settings.get("identityfile", [])]
     return Hop(
         alias=alias,
         hostname=hostname,
         port=port,
         user=first("user"),
-        identity_files=tuple(
-            str(path)
-            for name in settings.get("identityfile", [])
-            if (path := Path(_unquoted(name)).expanduser()).is_file()
-        ),
+        identity_files=tuple(name for name in identities if Path(name).is_file()),
         identities_only=first("identitiesonly") == "yes",
         host_key_name=key_name,
-        known_hosts_files=tuple(str(Path(_unquoted(name)).expanduser()) for name in files if name != "none"),
+        known_hosts_files=tuple(expanded(name) for name in files if name != "none"),
+        by_hand=shlex.join([*ssh_argv(login), alias]),
     )
-
-
-def _unquoted(name: str) -> str:
-    return name.strip('"')
