@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpcbake.adapters.layout import ArchiveShelf, DockerArchiveSource, FolderShelf, LayoutSource, Shelf, walk_root
+from hpcbake.adapters.sif import is_sif, scan_sif
 from hpcbake.errors import UncheckedError
 from hpcbake.image import BlobSource, FactCache, ImageConfig, ScannedImage, scan_folder, scan_image
 
@@ -15,7 +16,7 @@ _SCHEMES = ("oci:", "oci-archive:", "docker-archive:", "dir:", "sif:")
 def scan_local_image(
     text: str, *, cache: FactCache | None = None, platform: str = "linux/amd64"
 ) -> ScannedImage | None:
-    """Scan `oci:PATH[:TAG]`, `docker-archive:PATH[:NAME]`, `dir:PATH`, or a path that exists; None for anything else.
+    """Scan `oci:PATH[:TAG]`, `docker-archive:PATH[:NAME]`, `sif:PATH`, `dir:PATH`, or a path; None for anything else.
 
     Raises UncheckedError when the path is there but holds no image.
     """
@@ -27,6 +28,8 @@ def scan_local_image(
         return None
     if scheme == "dir:" or (place.is_dir() and not (place / "oci-layout").is_file()):
         return _scan_root(place)
+    if place.is_file() and (scheme == "sif:" or is_sif(place)):
+        return scan_sif(place)
     source = _open_source(place, reference, scheme)
     return scan_image(source, cache=cache, platform=platform)
 

@@ -23,7 +23,7 @@ _MAX_SPARSE_BYTES = 1024 * 1024 * 1024
 # Small files that decide how the loader searches, or which Python reads a folder.
 _WANTED_TEXT = re.compile(
     r"etc/os-release|usr/lib/os-release|etc/ld\.so\.conf|etc/ld\.so\.conf\.d/[^/]+\.conf|etc/ld\.so\.preload"
-    r"|.*/?ld-musl-[^/]+\.path|.*/pyvenv\.cfg|pyvenv\.cfg"
+    r"|.*/?ld-musl-[^/]+\.path|(?:.*/)?pyvenv\.cfg|\.singularity\.d/(?:runscript|env/10-docker2singularity\.sh)"
 )
 
 

@@ -88,8 +88,9 @@ class ScannedImage:
     facts: dict[str, object] = field(default_factory=dict)
 
     def origin(self, layer: int) -> str:
-        """How a file came in, for people: `layer 5: COPY /opt/venv /opt/venv`."""
-        return str(self.layers[layer]) if 0 <= layer < len(self.layers) else ""
+        """How a file came in, for people: `layer 5: COPY /opt/venv /opt/venv`; empty for what has no layers."""
+        known = 0 <= layer < len(self.layers) and self.layers[layer].digest
+        return str(self.layers[layer]) if known else ""
 
 
 def scan_image(
