@@ -27,14 +27,16 @@ _CAUSES: tuple[tuple[str, type[HpcbakeError], str, str, str], ...] = (
     (r"process \"(?:.|\n)*?\" did not complete successfully", BuildError, "image.build", "a build step failed",
      "the failing instruction and its last lines are above"),
     (r"(?:failed to push|push access denied|server message: insufficient_scope|failed to authorize).*"
-     r"(?:401|403|denied|[Uu]nauthorized|insufficient_scope|no basic auth)|no basic auth credentials",
+     r"(?::? 40[13] [A-Z]|denied|[Uu]nauthorized|insufficient_scope|no basic auth)|no basic auth credentials",
      RegistryError, "registry.auth", "the registry refused the login", "log in: docker login REGISTRY"),
     (r"429 Too Many Requests|toomanyrequests", RegistryTempError, "registry.rate-limit",
      "the registry's rate limit is used up", "try later"),
     (r"x509: ", RegistryError, "registry.tls", "the registry's certificate is not trusted by the builder",
      "give the builder the registry's CA"),
-    (r"failed to push .*(?:connection refused|connection reset|EOF|timeout|50\d)", RegistryTempError,
+    (r"failed to push .*(?:connection refused|connection reset|EOF|timeout|:? 50\d [A-Z])", RegistryTempError,
      "registry.unavailable", "the push did not get through", "run the same command again"),
+    (r"failed to push ", RegistryError, "registry.push", "the registry did not take the image",
+     "the registry's own words are above"),
     (r"failed to resolve source metadata for|pull access denied|failed to load metadata|: not found\b", BuildError,
      "image.base", "a base image cannot be found",
      "check the FROM lines; `rockylinux:8.10` is published as `rockylinux/rockylinux:8.10`"),
@@ -107,6 +109,8 @@ class Buildx:
 def _read_metadata(path: Path, targets: Sequence[str]) -> dict[str, dict[str, object]]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(document, dict):
+            raise ValueError("it is no JSON object")
     except (OSError, ValueError) as error:
         raise BuildError(
             f"buildx ended well but left no readable metadata file: {error}", kind="image.metadata"
