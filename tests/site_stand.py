@@ -53,6 +53,7 @@ pull)
   case $mode in
   fail) cat "$stand/apptainer.says" >&2; exit 255 ;;
   nothing) exit 0 ;;
+  killed) kill -9 $$ ;;
   hang) echo $$ >"$stand/pulling"; sleep 300 ;;
   wait) echo $$ >"$stand/pulling"; while [ ! -e "$stand/go" ]; do sleep 0.05; done ;;
   cut-off) head -c "$(cat "$stand/apptainer.size")" "$stand/image.sif" >"$destination"; exit 0 ;;

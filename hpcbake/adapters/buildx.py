@@ -108,13 +108,12 @@ class Buildx:
 
 def _read_metadata(path: Path, targets: Sequence[str]) -> dict[str, dict[str, object]]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(document, dict):
-            raise ValueError("it is no JSON object")
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BuildError(
             f"buildx ended well but left no readable metadata file: {error}", kind="image.metadata"
         ) from error
+    document = content if isinstance(content, dict) else {}
     missing = [name for name in targets if not isinstance(document.get(name), dict)]
     if missing:
         raise BuildError(

@@ -53,12 +53,15 @@ SINGULARITY_TMPDIR=$unpack SINGULARITY_CACHEDIR=$scratch/cache
 export APPTAINER_TMPDIR APPTAINER_CACHEDIR SINGULARITY_TMPDIR SINGULARITY_CACHEDIR
 user='' password=''
 if IFS= read -r user && IFS= read -r password; then
+began=$(date +%s)
   APPTAINER_DOCKER_USERNAME=$user APPTAINER_DOCKER_PASSWORD=$password
   SINGULARITY_DOCKER_USERNAME=$user SINGULARITY_DOCKER_PASSWORD=$password
   export APPTAINER_DOCKER_USERNAME APPTAINER_DOCKER_PASSWORD SINGULARITY_DOCKER_USERNAME SINGULARITY_DOCKER_PASSWORD
 fi
 partial=$scratch/image.sif
 # exec: the process that is known and ended is `timeout` itself, which ends all that it started.
+# 137 is `timeout` at its deadline, or somebody else's kill before it: a login node that guards its memory.
+[ "$code" -ne 137 ] || [ $(($(date +%s) - began)) -ge "$pull_timeout" ] || code=-9
 eval "exec timeout -k 30 $pull_timeout $pull_command" </dev/null >"$scratch/pull.log" 2>&1 &
 child=$!
 wait "$child"

@@ -274,6 +274,13 @@ def test_a_pull_that_hangs_is_ended(stand: SiteStand) -> None:
     assert partial_files(stand) == []
 
 
+def test_a_pull_that_is_killed_is_no_silent_registry(stand: SiteStand) -> None:
+    """A login node ends what takes too much memory: that is the site's doing, and pulling again would not help."""
+    stand.tell("apptainer.mode", "killed")
+    assert refusal(stand).kind == "site.memory"
+    assert len(stand.calls("apptainer", "pull")) == 1
+
+
 def test_a_signal_to_the_script_ends_its_pull(stand: SiteStand) -> None:
     """Who ends the script ends the runtime with it, and what it wrote is gone."""
     stand.tell("apptainer.mode", "hang")
@@ -381,3 +388,12 @@ def wait_until(is_so: object) -> None:
             return
         time.sleep(0.01)
     raise AssertionError("it never came to be")
+
+
+def test_users_of_current_never_lose_it_to_a_repair(stand: SiteStand) -> None:
+    """A changed SIF stays under its name when the pull of the right bytes fails: `current` never dangles."""
+    bring(stand)
+    stand.sif.write_bytes(b"tampered")
+    stand.serve_sif(b"not a SIF at all")
+    refusal(stand)
+    assert stand.sif.read_bytes() == b"tampered"
