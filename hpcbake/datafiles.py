@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def data_folder(name: str) -> Path:
-    """The folder `site-configs`, `slurm` or `lab`: inside an installed wheel, or beside the package in a source tree."""
+    """The folder `site-configs`, `slurm` or `lab`: inside an installed wheel, or beside the package in a clone."""
     installed = _PACKAGE / "_data" / name
     return installed if installed.is_dir() else _PACKAGE.parent / name

@@ -61,8 +61,8 @@ def _hops_to(login: Login, host: str, user: str | None, port: int | None, *, dep
         if not hops:
             hops += _hops_to(login, its_host, its_user, its_port, depth=depth + 1)
         else:  # ssh reaches it through those before it in the list, whatever its own configuration says
-            hops.append(_to_hop(its_host, _ask_ssh(login, its_host, its_user, its_port)))
-    return [*hops, _to_hop(host, settings)]
+            hops.append(_to_hop(login, its_host, _ask_ssh(login, its_host, its_user, its_port)))
+    return [*hops, _to_hop(login, host, settings)]
 
 
 def _parse_jump(login: Login, jump: str) -> tuple[str | None, str, int | None]:

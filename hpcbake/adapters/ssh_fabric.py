@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import time
 from contextlib import suppress
 from typing import NoReturn
@@ -25,7 +26,7 @@ from paramiko.ssh_exception import (
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from hpcbake.adapters.known_hosts import KnownKey, find_known_keys, fingerprint
-from hpcbake.adapters.remote_script import REMOTE_COMMAND, parse_answer, wrap_script
+from hpcbake.adapters.remote_script import REMOTE_COMMAND, Envelope, parse_answer, wrap_script
 from hpcbake.adapters.ssh_config import Hop, resolve_hops
 from hpcbake.errors import HpcbakeError, SiteTrustError, SiteUnreachableError
 from hpcbake.model.ports import Outcome
@@ -38,6 +39,11 @@ logging.getLogger("paramiko").propagate = False
 _CONNECT_ATTEMPTS = 3
 _KEEPALIVE_S = 15
 _PIECE = 128 * 1024
+#: No answer of ours comes near this.
+_MAX_OUTPUT = 64 * 1024 * 1024
+#: After the answer's end: how long a silence is the end of the stream, and how far back the end is looked for.
+_SILENCE_S = 0.5
+_TAIL = 4096
 
 
 class FabricNode:
@@ -56,8 +62,8 @@ class FabricNode:
         try:
             channel = transport.open_session(timeout=self._login.connect_timeout_s)
             try:
-                channel.exec_command(REMOTE_COMMAND)
-                stdout, stderr = _exchange(channel, envelope.content, deadline=started + timeout_s)
+                _exec(channel, timeout_s=min(self._login.connect_timeout_s, timeout_s))
+                stdout, stderr = _exchange(channel, envelope, deadline=started + timeout_s)
             finally:
                 channel.close()
         except TimeoutError as error:
@@ -150,7 +156,7 @@ def _open_hop(hop: Hop, gateway: fabric.Connection | None, site: str, timeout_s:
         connection.gateway = None
     known = find_known_keys(hop)
     _install_known_keys(connection.client, hop, known)
-    connection.client.set_missing_host_key_policy(_RefuseUnknown(hop, site))
+    connection.client.set_missing_host_key_policy(_RefuseUnknown(hop, known, site))
     try:
         connection.open()
     except HpcbakeError:
@@ -178,14 +184,17 @@ def _install_known_keys(client: paramiko.SSHClient, hop: Hop, known: list[KnownK
 
 
 class _RefuseUnknown(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]  # paramiko is untyped
-    def __init__(self, hop: Hop, site: str) -> None:
-        self._hop, self._site = hop, site
+    def __init__(self, hop: Hop, known: list[KnownKey], site: str) -> None:
+        self._hop, self._known, self._site = hop, known, site
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002
         hop = self._hop
+        for listed in self._known:
+            if listed.revoked and listed.blob == key.asbytes():
+                raise _revoked(listed, hop, self._site)
         raise SiteTrustError(
             f"{self._site}: the host key of {hop.alias} ({hop.address}) is not known; nothing was sent",
-            remedy=f"compare the fingerprint with the site's documentation, then accept it with: ssh {hop.alias}",
+            remedy=f"compare the fingerprint with the site's documentation, then accept it with: {hop.by_hand}",
             kind="ssh.host-key-unknown",
             evidence={
                 "output": f"{key.get_name()} {fingerprint(key.asbytes())}\n"
@@ -194,9 +203,21 @@ class _RefuseUnknown(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]  # pa
         )
 
 
+def _revoked(listed: KnownKey, hop: Hop, site: str) -> SiteTrustError:
+    return SiteTrustError(
+        f"{site}: the host key of {hop.alias} ({hop.address}) is revoked; nothing was sent",
+        remedy="do not connect: ask the site which key is right",
+        kind="ssh.host-key-revoked",
+        evidence={"output": f"{listed.kind} {listed.fingerprint}\n@revoked in {listed.place}"},
+    )
+
+
 def _raise_connect_failure(error: Exception, hop: Hop, known: list[KnownKey], site: str) -> NoReturn:
     where = f"{hop.user}@{hop.address}" + (f" ({hop.alias})" if hop.alias != hop.hostname else "")
     if isinstance(error, BadHostKeyException):
+        for listed in known:
+            if listed.revoked and listed.blob == error.key.asbytes():
+                raise _revoked(listed, hop, site) from error
         expected = ", ".join(f"{key.fingerprint} ({key.place})" for key in known if not key.revoked)
         raise SiteTrustError(
             f"{site}: the host key of {where} is not the one that was accepted; nothing was sent",
@@ -210,12 +231,13 @@ def _raise_connect_failure(error: Exception, hop: Hop, known: list[KnownKey], si
             remedy="load it: ssh-add " + (hop.identity_files[0] if hop.identity_files else ""),
             kind="ssh.auth",
         ) from error
-    if isinstance(error, AuthenticationException):
+    # Without a single key to try paramiko raises no exception of authentication.
+    if isinstance(error, AuthenticationException) or "No authentication methods" in str(error):
         tried = ", ".join(hop.identity_files) or "no key file"
         agent = "" if hop.identities_only else " and the keys of the ssh agent"
         raise SiteTrustError(
             f"{site}: {where} refused the login",
-            remedy=f"tried {tried}{agent}; check with: ssh {hop.alias}",
+            remedy=f"tried {tried}{agent}; check with: {hop.by_hand}",
             kind="ssh.auth",
         ) from error
     raise _unreachable(error, where, site) from error
@@ -243,10 +265,37 @@ def _unreachable(error: Exception, where: str, site: str) -> SiteUnreachableErro
 # ---- talking --------------------------------------------------------------------------------------------------------
 
 
-def _exchange(channel: paramiko.Channel, content: bytes, *, deadline: float) -> tuple[bytes, bytes]:
-    """Send all of `content`, read both streams to their ends. Raises TimeoutError at the deadline."""
+def _exec(channel: paramiko.Channel, *, timeout_s: float) -> None:
+    """Start the remote shell. Raises TimeoutError when the server does not say that it has: paramiko would wait on."""
+    gave_up = threading.Event()
+
+    def give_up() -> None:
+        gave_up.set()
+        channel.get_transport().close()
+
+    timer = threading.Timer(timeout_s, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        channel.exec_command(REMOTE_COMMAND)
+    except (SSHException, EOFError) as error:
+        if gave_up.is_set():
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
+
+
+def _exchange(channel: paramiko.Channel, envelope: Envelope, *, deadline: float) -> tuple[bytes, bytes]:
+    """Send the whole envelope, read both streams to their ends. Raises TimeoutError at the deadline.
+
+    A process that the login left in the background may hold the streams open for ever: once the answer's end has come
+    a moment of silence is the end.
+    """
+    content, end = envelope.content, f"\n{envelope.nonce} end ".encode()
     out, err = bytearray(), bytearray()
     at, pause = 0, 0.002
+    moved_at = time.monotonic()
     channel.settimeout(0.0)
     while True:
         moved = False
@@ -261,15 +310,18 @@ def _exchange(channel: paramiko.Channel, content: bytes, *, deadline: float) -> 
         if channel.recv_stderr_ready():
             err += channel.recv_stderr(_PIECE)
             moved = True
-        if moved:
-            pause = 0.002
-            continue
-        if _is_finished(channel):
+        now = time.monotonic()
+        if not moved and (_is_finished(channel) or (now - moved_at > _SILENCE_S and end in out[-_TAIL:])):
             return bytes(out), bytes(err)
-        if time.monotonic() > deadline:
+        if now > deadline:
             raise TimeoutError
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.05)
+        if len(out) + len(err) > _MAX_OUTPUT:
+            raise SSHException(f"it printed more than {_MAX_OUTPUT} bytes")
+        if moved:
+            moved_at, pause = now, 0.002
+        else:
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.05)
 
 
 def _is_finished(channel: paramiko.Channel) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 from hpcbake.adapters.processes import run_program
 from hpcbake.adapters.remote_script import REMOTE_COMMAND, parse_answer, wrap_script
@@ -33,7 +34,7 @@ class OpenSshNode:
         if outcome.exit_code == 255 and _TRUST.search(outcome.stderr):
             raise SiteTrustError(
                 f"{self.name}: ssh refused {self._login.host}",
-                remedy=f"try `ssh {self._login.host}` yourself",
+                remedy=f"try it yourself: {shlex.join([*ssh_argv(self._login), self._login.host])}",
                 kind="ssh.trust",
                 evidence={"output": outcome.tail()},
             )
@@ -49,6 +50,8 @@ class OpenSshNode:
         login = self._login
         options = [
             *("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ForwardAgent=no", "-T"),
+            # What a user's own configuration may ask for in a terminal has no place here.
+            *("-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes", "-o", "LogLevel=ERROR"),
             *("-o", f"ConnectTimeout={max(1, int(login.connect_timeout_s))}"),
             *("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"),
             *(("-l", login.user) if login.user else ()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from hpcbake.build.document import SITE_PLATFORM, Shipment, build_document
@@ -96,4 +97,5 @@ def image_from_reference(text: str, *, name: str, registry: ConfirmingRegistry) 
         reference = reference.with_tag("latest")
     digest = reference.digest or registry.fetch_manifest(reference).digest
     shipment_tags = (reference.with_tag(reference.tag or digest.short),)
-    return confirm(Shipment(Target(name, {}), shipment_tags), digest, registry=registry)
+    # What somebody else built keeps the tags that somebody else gave it.
+    return replace(confirm(Shipment(Target(name, {}), shipment_tags), digest, registry=registry), release_tags=())

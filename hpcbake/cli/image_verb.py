@@ -44,7 +44,7 @@ def make_image_verb(stage: str, help_text: str) -> click.Command:
         named = [split_name(text) for text in images]
         built = [image_from_reference(reference, name=name, registry=world.registry) for name, reference in named]
         _refuse_twins(built)
-        shipments = [Shipment(Target(image.name, {}), image.release_tags) for image in built]
+        shipments = [Shipment(Target(image.name, {}), (image.reference,)) for image in built]
         if dry_run:
             for image in built:
                 for site in sites:

@@ -72,7 +72,7 @@ def run_options(function: F) -> F:
         (
             click.option("--retry-failed", is_flag=True, help="Run smoke tests again that this SIF failed before."),
             click.option(
-                "--lock-wait", default=60, show_default=True, metavar="SECONDS", help="Patience with a lock on a site."
+                "--lock-wait", default=300, show_default=True, metavar="SECONDS", help="Patience with a lock on a site."
             ),
             click.option("--jobs", "parallel_sites", default=16, show_default=True, help="Sites worked on at a time."),
             click.option("--dry-run", is_flag=True, help="Show what would be done, and touch nothing."),

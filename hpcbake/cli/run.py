@@ -51,7 +51,7 @@ class RunChoices:
     builder: str | None = None
     allow: tuple[str, ...] = ()
     retry_failed: bool = False
-    lock_wait_s: int = 60
+    lock_wait_s: int = 300
     parallel_sites: int = 16
     as_json: bool = False
     report_path: Path | None = None

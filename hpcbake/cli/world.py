@@ -10,9 +10,10 @@ from hpcbake.adapters.apptainer import SpythonCommands
 from hpcbake.adapters.buildx import Buildx
 from hpcbake.adapters.clock import SystemClock
 from hpcbake.adapters.credentials import DockerCredentials
+from hpcbake.adapters.factcache import FolderFactCache
 from hpcbake.adapters.imagesource import RegistrySource
 from hpcbake.adapters.registry import RegistryClient
-from hpcbake.image.scan import ScannedImage, scan_image
+from hpcbake.image.scan import FactCache, ScannedImage, scan_image
 from hpcbake.model.artefacts import BuiltImage
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Site
@@ -42,7 +43,7 @@ def make_world(
         registry=registry,
         commands=SpythonCommands(),
         connect=connect,
-        check=Checker(registry),
+        check=Checker(registry, FolderFactCache.of_user(environment)),
         login_for=login_for,
         clock=SystemClock(),
     )
@@ -66,8 +67,9 @@ def connect(site: Site) -> SiteNode:
 class Checker:
     """Judges images for sites; each digest is scanned once, however many sites ask."""
 
-    def __init__(self, registry: RegistryClient) -> None:
+    def __init__(self, registry: RegistryClient, cache: FactCache) -> None:
         self._registry = registry
+        self._cache = cache
         self._scans: dict[Digest, ScannedImage] = {}
         self._locks: dict[Digest, threading.Lock] = {}
         self._guard = threading.Lock()
@@ -82,5 +84,6 @@ class Checker:
             lock = self._locks.setdefault(image.digest, threading.Lock())
         with lock:
             if image.digest not in self._scans:
-                self._scans[image.digest] = scan_image(RegistrySource(self._registry, image.reference))
+                source = RegistrySource(self._registry, image.reference)
+                self._scans[image.digest] = scan_image(source, cache=self._cache)
             return self._scans[image.digest]

@@ -23,6 +23,7 @@ def render_terminal(report: ShipReport) -> RenderableType:
     parts: list[RenderableType] = []
     if any(site.images for site in report.sites):
         parts.append(_table(report))
+    parts += _notes(report)
     parts += _failures(report)
     parts.append(_closing(report))
     return Group(*parts)
@@ -71,6 +72,15 @@ def _size(value: object) -> str:
             return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
         size /= 1000
     raise AssertionError("the last unit takes any size")
+
+
+def _notes(report: ShipReport) -> list[RenderableType]:
+    """Warnings and what was tidied up; the same words of several sites once."""
+    said: dict[str, list[str]] = {}
+    for site in report.sites:
+        for note in site.notes:
+            said.setdefault(note, []).append(site.name)
+    return [Text(f"\nnote: {', '.join(sites)}: {note}", style="yellow") for note, sites in said.items()]
 
 
 def _failures(report: ShipReport) -> list[RenderableType]:

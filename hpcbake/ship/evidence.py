@@ -34,14 +34,15 @@ def remembered(site: str, image: str, entry: Mapping[str, object]) -> SmokeResul
     )
 
 
-def finding_lines(findings: Sequence[Finding]) -> list[str]:
+def finding_lines(findings: Sequence[Finding], *, is_alone: bool = False) -> list[str]:
+    """Findings as lines below a message; one that `is_alone` has been told by the message and the remedy already."""
     lines: list[str] = []
     for finding in findings:
-        lines.append(f"[{finding.rule}] {finding.message}")
-        lines += [f"    came with: {finding.origin}"] if finding.origin else []
         more = f" and {len(finding.paths) - 5} more" if len(finding.paths) > 5 else ""
+        lines += [] if is_alone else [f"[{finding.rule}] {finding.message}"]
+        lines += [f"    came with: {finding.origin}"] if finding.origin else []
         lines += [f"    files: {', '.join(finding.paths[:5])}{more}"] if finding.paths else []
-        lines += [f"    mend: {finding.remedy}"] if finding.remedy else []
+        lines += [f"    mend: {finding.remedy}"] if finding.remedy and not is_alone else []
     return lines
 
 

@@ -183,7 +183,7 @@ class SiteRun:
             raise failure(
                 f"{self._site.name}: {item.image.name} {word}: {decisive[0].message}{more}",
                 remedy=decisive[0].remedy if len(decisive) == 1 else "mend what the findings name, then ship again",
-                evidence={**evidence, "output": "\n".join(finding_lines(decisive))},
+                evidence={**evidence, "output": "\n".join(finding_lines(decisive, is_alone=len(decisive) == 1))},
             )
         self._notes += [f"{item.image.name}: {finding.message}" for finding in findings]
         return Outcome.OK, evidence
@@ -292,8 +292,9 @@ class SiteRun:
         assert item.deployment is not None
         request = self._smoke_request(item, item.deployment)
         item.submissions = submit(request, self._site, node=node, commands=self._world.commands)
-        jobs = ", ".join(submission.job_id for submission in item.submissions if submission.job_id)
-        self._listener.step("smoke", f"job {jobs} submitted", site=self._site.name, image=item.image.name)
+        new = ", ".join(submission.job_id for submission in item.submissions if submission.is_new)
+        text = f"job {new} submitted" if new else "every test has run before"
+        self._listener.step("smoke", text, site=self._site.name, image=item.image.name)
         return Outcome.OK, {}
 
     def _wait(self, node: SiteNode) -> None:

@@ -124,7 +124,7 @@ def find_sites(folder: Path, names: Sequence[str] = (), *, environment: Mapping[
             raise UsageError(
                 f"no site {name!r} in {folder}",
                 remedy=suggest(name, files).replace("known keys", "known sites"),
-                kind="config.site",
+                kind="config.usage",
             )
     wanted = [files[name] for name in dict.fromkeys(names)] if names else list(files.values())
     if not wanted:

@@ -75,7 +75,11 @@ RUNTIME = Section(
 
 SLURM = Section(
     {
-        "partition": _word("partition for smoke jobs"),
+        "partition": text(
+            "partition for smoke jobs, or several with commas",
+            pattern=rf"{_WORD}(?:,{_WORD})*",
+            expected="a word of letters, digits, dot, _ and -, or several with commas",
+        ),
         "account": _word("account to charge"),
         "qos": _word("quality of service"),
         "constraint": text(

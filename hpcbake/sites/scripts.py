@@ -22,6 +22,7 @@ from hpcbake.errors import (
     PromoteError,
     SiteResourceError,
     SmokeUnknownError,
+    StateError,
 )
 from hpcbake.model.ports import Outcome
 
@@ -36,6 +37,7 @@ _FAILURES: dict[str, tuple[type[HpcbakeError], str, str]] = {
     "architecture": (IntegrityError, "image.architecture", "build for the architecture of the site"),
     "slurm-down": (SmokeUnknownError, "slurm.down", "run the same command again when Slurm answers"),
     "slurm-refused": (SiteResourceError, "slurm.refused", "correct the `slurm` section of the site config"),
+    "ledger": (StateError, "state.ledger", "look who changed it: hpcbake status; nothing was done"),
     "promote": (PromoteError, "site.promote", "run the same command again; the old release is still active"),
 }
 

@@ -22,11 +22,6 @@ finish() {
   exit 0
 }
 [ "$state" != present ] || finish present
-if [ "$state" = changed ]; then
-  # Evidence is kept, and nothing may run from it: the name is free for the right bytes.
-  mv -fT "$sif" "$sif.bad-$(date +%Y%m%dT%H%M%S)" && say note "$sif was not what was verified; set aside as .bad"
-fi
-
 # What a dead run of this digest left is ours to sweep: we hold its lease.
 scratch=$own/incoming/$image-$hex
 unpack=$(unpack_folder "$image-$hex")
@@ -53,20 +48,20 @@ SINGULARITY_TMPDIR=$unpack SINGULARITY_CACHEDIR=$scratch/cache
 export APPTAINER_TMPDIR APPTAINER_CACHEDIR SINGULARITY_TMPDIR SINGULARITY_CACHEDIR
 user='' password=''
 if IFS= read -r user && IFS= read -r password; then
-began=$(date +%s)
   APPTAINER_DOCKER_USERNAME=$user APPTAINER_DOCKER_PASSWORD=$password
   SINGULARITY_DOCKER_USERNAME=$user SINGULARITY_DOCKER_PASSWORD=$password
   export APPTAINER_DOCKER_USERNAME APPTAINER_DOCKER_PASSWORD SINGULARITY_DOCKER_USERNAME SINGULARITY_DOCKER_PASSWORD
 fi
 partial=$scratch/image.sif
+began=$(date +%s)
 # exec: the process that is known and ended is `timeout` itself, which ends all that it started.
-# 137 is `timeout` at its deadline, or somebody else's kill before it: a login node that guards its memory.
-[ "$code" -ne 137 ] || [ $(($(date +%s) - began)) -ge "$pull_timeout" ] || code=-9
 eval "exec timeout -k 30 $pull_timeout $pull_command" </dev/null >"$scratch/pull.log" 2>&1 &
 child=$!
 wait "$child"
 code=$?
 child=
+# 137 is `timeout` at its deadline, or somebody else's kill before it: a login node that guards its memory.
+[ "$code" -ne 137 ] || [ $(($(date +%s) - began)) -ge "$pull_timeout" ] || code=-9
 if [ "$code" -ne 0 ]; then
   tail -c 4000 "$scratch/pull.log" | say64 log
   say pull_exit "$code"
@@ -93,6 +88,11 @@ sha256=$(sha256_of "$partial")
 
 if [ -n "$sif_group" ]; then chgrp "$sif_group" "$partial" 2>/dev/null || fail permission "cannot give the SIF to group $sif_group"; fi
 chmod "$sif_mode" "$partial" || fail permission "cannot set mode $sif_mode"
+if [ "$state" = changed ]; then
+  # The wrong bytes are kept as evidence; users of `current` have them until the very rename that brings the right ones.
+  bad=$sif.bad-$(date +%Y%m%dT%H%M%S)
+  { ln "$sif" "$bad" 2>/dev/null || cp "$sif" "$bad"; } && say note "$sif was not what was verified; kept as ${bad##*/}"
+fi
 mv -fT "$partial" "$sif" || fail permission "cannot move the SIF to $sif"
 sync "$root/sif/$image" 2>/dev/null || sync
 printf '%s\n' "$provenance" |

@@ -146,6 +146,21 @@ is_over() {
   esac
 }
 
+# check_ledger N: the last N lines of the ledger must each hold the hash of the line before. Whoever changed one is
+# found out before anything is done. A torn last line (a power cut) is no change.
+check_ledger() {
+  [ -s "$own/ledger.jsonl" ] || return 0
+  before=''
+  tail -n "$1" "$own/ledger.jsonl" | while read -r line; do
+    case $line in '{"prev":"'*'}') ;; *) before=''; continue ;; esac
+    held=${line#*\"prev\":\"}
+    if [ -n "$before" ] && [ "${held%%\"*}" != "$before" ]; then
+      fail ledger "$own/ledger.jsonl was changed: the line before $(printf %.120s "$line")… is not the one it was written after"
+    fi
+    before=$(printf '%s\n' "$line" | sha256sum | cut -c1-64)
+  done || exit 9
+}
+
 # write_file PATH MODE <content: complete or not at all, and on disk before it has its name. Unchanged stays untouched.
 write_file() {
   tmp=$(dirname "$1")/.hpcbake-tmp.$run.$$

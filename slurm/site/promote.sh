@@ -3,6 +3,7 @@
 # Values: image hex tag expected_current sif_sha256 provenance module_lua module_tcl wrappers (lines `command base64-of-its-file`)
 # shellcheck disable=SC2154,SC1091
 take_lease promote
+check_ledger 100
 sif=$root/sif/$image/$hex.sif
 json=$root/sif/$image/$hex.json
 target=../sif/$image/$hex.sif
@@ -51,7 +52,8 @@ point() {  # point LINK: one rename; a link that is right already stays untouche
   sync "$(dirname "$1")" 2>/dev/null || sync
 }
 [ "$current" = "$target" ] || note_in_ledger promoting
-printf '%s\n' "$provenance" | sed "s/@MTIME@/$(mtime_of "$sif")/" | write_file "$json" 0644 || exit 9
+delivered=$(recorded "$json" delivered)
+printf '%s\n' "$provenance" | sed "s/@MTIME@/$(mtime_of "$sif")/; s/@DELIVERED@/$delivered/" | write_file "$json" 0644 || exit 9
 if [ -n "$wrappers" ]; then
   make_folder "$root/sif/$image/$hex.bin"
   printf '%s\n' "$wrappers" | while read -r command content; do

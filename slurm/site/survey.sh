@@ -2,6 +2,7 @@
 # What is on the site for each wanted image: looks, and changes nothing.
 # wanted: lines of `image digest-hex tag`
 # shellcheck disable=SC2154,SC1091
+check_ledger 10
 printf '%s\n' "$wanted" | while read -r image hex tag; do
   say image "$image"
   sif=$root/sif/$image/$hex.sif

@@ -90,7 +90,7 @@ def test_a_changed_sif_is_replaced_and_kept_as_evidence(stand: SiteStand) -> Non
     stand.sif.write_bytes(b"tampered")
     done = bring(stand)
     assert done.changed
-    assert "set aside" in done.notes[0]
+    assert "kept as" in done.notes[0]
     assert stand.sif.read_bytes() == sif_bytes(DIGEST)
     assert [path.read_bytes() for path in stand.sif.parent.glob("*.bad-*")] == [b"tampered"]
 

@@ -15,7 +15,7 @@ from hpcbake.deliver.deliver import DeliverRequest, deliver
 from hpcbake.deliver.promote import PromoteRequest, promote
 from hpcbake.deliver.status import find_broken_link, site_status
 from hpcbake.deliver.survey import Wanted, link_target, survey
-from hpcbake.errors import BusyError, ExitCode, HpcbakeError, IntegrityError, SiteResourceError
+from hpcbake.errors import BusyError, ExitCode, HpcbakeError, IntegrityError, SiteResourceError, StateError
 from hpcbake.model.artefacts import Deployment, Promotion, SmokeResult, SmokeStatus
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Site
@@ -304,3 +304,26 @@ def test_status_finds_a_moved_current(stand: SiteStand) -> None:
     status = site_status(stand.site, node=stand.node)
     assert status.code is ExitCode.PARTIAL
     assert str(DIGEST) in status.problems[0]
+
+
+def test_a_changed_ledger_stops_every_act(stand: SiteStand) -> None:
+    """A ledger line that was edited is found before anything is surveyed or moved: StateError, nothing touched."""
+    first = bring(stand)
+    make_current(stand, request_for(first))
+    second = bring(stand, NEXT, "2.0")
+    book = stand.root / ".hpcbake/ledger.jsonl"
+    book.write_text(book.read_text().replace('"act":"promoting"', '"act":"promised"', 1))
+    held = book.read_bytes()
+    failure = refusal(stand, request_for(second, was=link_target("app", DIGEST)))
+    assert failure.exit_code is ExitCode.STATE
+    assert current(stand) == link_target("app", DIGEST)
+    assert book.read_bytes() == held
+    with pytest.raises(StateError):
+        survey([Wanted("app", NEXT, "2.0")], stand.site, node=stand.node)
+
+
+def test_the_time_of_delivery_outlives_promotions(stand: SiteStand) -> None:
+    """`delivered` stays what it was; `promoted` is the time of the promotion."""
+    make_current(stand, replace(request_for(bring(stand)), created="2026-02-01T00:00:00Z"))
+    document = json.loads(next((stand.root / "sif/app").glob("*.json")).read_text())
+    assert (document["delivered"], document["promoted"]) == ("2026-01-31T12:00:00Z", "2026-02-01T00:00:00Z")
