@@ -40,12 +40,13 @@ lint: setup
 	$(BIN)/python docs/generate.py --check
 
 unit: setup
-	$(BIN)/pytest -q tests/unit tests/golden
+	$(BIN)/pytest -q -n auto tests/unit tests/golden
 
 check: lint unit
 
-test: lint
-	$(BIN)/pytest tests
+# The lab's tests one after the other: they stop and freeze parts of it.
+test: check
+	$(BIN)/pytest tests/integration tests/faults
 
 lab: install
 	$(BIN)/hpcbake lab up
