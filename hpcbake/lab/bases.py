@@ -90,7 +90,7 @@ def ensure_bases(
         with progress.step(f"pulling {_names(missing)} from Docker Hub"):
             missing = {suite: uri for suite, uri in missing.items() if not _pull(machine, engine, suite)}
         if missing:
-            progress.say(f"Docker Hub answers but does not give {_names(missing)}")
+            progress.say(f"Docker Hub does not give {_names(missing)}")
     if missing:
         ensure_packages(machine, progress, settings, BOOTSTRAP_NEEDS if settings.is_root else USER_BOOTSTRAP_NEEDS)
         with progress.step(f"bootstrapping {_names(missing)} from Debian packages ({mirror.uri})"):

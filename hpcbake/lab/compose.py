@@ -111,5 +111,7 @@ def compose_variables(settings: LabSettings, mirror: Mirror, old: OldBase, *, re
         **settings.ports.variables(),
         # attestations carry the time: without them an unchanged image keeps its digest, and its containers
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+        # newer buildx asks before it reads beyond the current folder, and the lab's files lie where hpcbake does
+        "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
         "COMPOSE_ANSI": "never",
     }

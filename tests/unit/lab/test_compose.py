@@ -81,6 +81,11 @@ def test_every_built_target_is_a_service_and_a_stage() -> None:
     assert {DOCUMENT["services"][target]["build"]["target"] for target in targets} <= stages
 
 
+def test_newer_buildx_may_read_the_labs_files(tmp_path: Path) -> None:
+    """Since 0.20 it refuses contexts outside the current folder unless told otherwise; older ones do not care."""
+    assert variables(tmp_path)["BUILDX_BAKE_ENTITLEMENTS_FS"] == "0"
+
+
 @pytest.mark.parametrize(
     "text",
     [
