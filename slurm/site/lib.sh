@@ -147,13 +147,13 @@ is_over() {
 }
 
 # check_ledger N: the last N lines of the ledger must each hold the hash of the line before. Whoever changed one is
-# found out before anything is done. A torn last line (a power cut) is no change.
+# found out before anything is done. A line that a power cut tore names nothing; the line after it vouches for its bytes.
 check_ledger() {
   [ -s "$own/ledger.jsonl" ] || return 0
   before=''
-  tail -n "$1" "$own/ledger.jsonl" | while read -r line; do
-    case $line in '{"prev":"'*'}') ;; *) before=''; continue ;; esac
+  tail -n "$1" "$own/ledger.jsonl" | while IFS= read -r line; do
     held=${line#*\"prev\":\"}
+    case $line in '{"prev":"'*'}') ;; *) held=$before ;; esac
     if [ -n "$before" ] && [ "${held%%\"*}" != "$before" ]; then
       fail ledger "$own/ledger.jsonl was changed: the line before $(printf %.120s "$line")… is not the one it was written after"
     fi

@@ -205,11 +205,23 @@ def test_a_torn_ledger_line_is_kept_and_passed(stand: SiteStand) -> None:
     """A power cut in the middle of a line spoils neither the next line nor the chain."""
     make_current(stand, request_for(bring(stand)))
     path = stand.root / ".hpcbake/ledger.jsonl"
-    path.write_bytes(path.read_bytes() + b'{"prev":"abc","ti')
+    path.write_bytes(path.read_bytes() + b'{"prev":"abc", ')
     make_current(stand, request_for(bring(stand, NEXT), was=link_target("app", DIGEST)))
-    assert len(path.read_text().splitlines()) == 5
+    make_current(stand, request_for(bring(stand), was=link_target("app", NEXT)))
+    assert len(path.read_text().splitlines()) == 7
     assert find_broken_link(path.read_text()) == ""
     assert site_status(stand.site, node=stand.node).code is ExitCode.OK
+
+
+def test_a_line_made_unreadable_is_found(stand: SiteStand) -> None:
+    """Who spoils a line so that it looks torn is found out by the line after it."""
+    make_current(stand, request_for(bring(stand)))
+    path = stand.root / ".hpcbake/ledger.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("spoilt\n" + lines[1])
+    assert "line 2" in find_broken_link(path.read_text())
+    failure = refusal(stand, request_for(bring(stand, NEXT), was=link_target("app", DIGEST)))
+    assert failure.exit_code is ExitCode.STATE
 
 
 def test_a_strange_link_is_noted_as_valid_json(stand: SiteStand) -> None:
