@@ -29,7 +29,7 @@ GLIBC_HWCAPS_SINCE = Version((2, 33))
 ABI_TAG_UNTIL = Version((2, 36))
 #: Candidates that end the search with an error, where a foreign architecture is passed over.
 TOO_NEW_FOR_KERNEL = "it accepts only Linux"
-NOT_ELF, NOT_LIBRARY = "it is no ELF file", "it is no shared library"
+NOT_ELF, NOT_LIBRARY, IS_FOLDER = "it is no ELF file", "it is no shared library", "it is a folder"
 WEAK_HARMLESS_SINCE = Version((2, 30))
 
 
@@ -278,8 +278,11 @@ class Loader:
     def _unmet(self, loaded: Loaded, closure: Closure) -> Iterator[Unmet]:
         for need in loaded.elf.needs:
             provider = closure.find(need.library)
-            # A library without version definitions satisfies every need; the loader only remarks on it.
-            if provider and provider.elf.offers and need.version not in provider.elf.offers:
+            if provider is None or need.version in provider.elf.offers:
+                continue
+            # On a library that defines no versions the loader only remarks; on one without any table of versions it
+            # stops by an assertion when it looks the symbol up (`check_match` in dl-lookup.c).
+            if provider.elf.offers or not (provider.elf.versioned or need.weak):
                 yield Unmet(loaded, provider, need.version, need.weak)
 
     def _unbound(self, loaded: Loaded, closure: Closure) -> Iterator[tuple[Loaded, str]]:
@@ -404,6 +407,8 @@ class Loader:
     ) -> Loaded | None:
         found = self._tree.find_file(path)
         if found is None:
+            if self._tree.find_folder(path):
+                rejected.append((path, IS_FOLDER))
             return None
         real_path, node = found
         elf = node.elf
@@ -434,7 +439,7 @@ class Loader:
 
 
 def _is_fatal(rejected: list[tuple[str, str]]) -> bool:
-    return bool(rejected) and rejected[-1][1] in (NOT_ELF, NOT_LIBRARY)
+    return bool(rejected) and rejected[-1][1] in (NOT_ELF, NOT_LIBRARY, IS_FOLDER)
 
 
 def glibc_release(libc: ElfFacts) -> Version | None:

@@ -73,6 +73,8 @@ class ElfFacts:
     runpath: str | None = None
     needs: tuple[VersionNeed, ...] = ()
     offers: tuple[str, ...] = ()
+    #: Its symbols carry versions at all (DT_VERSYM).
+    versioned: bool = False
     pie: bool = False
     no_default_folders: bool = False
     relr: bool = False

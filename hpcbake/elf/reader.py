@@ -29,7 +29,7 @@ from hpcbake.elf.versions import DefinedVersion, NeededVersion, read_defined_ver
 from hpcbake.elf.window import ELF_MAGIC, Window
 
 #: Part of every cache key: raise it whenever the same file would give other facts.
-READER_VERSION = 1
+READER_VERSION = 2
 
 _MAX_DYNAMIC = 16 * 1024
 _MAX_NAME = 4096
@@ -38,6 +38,7 @@ _MAX_NOTES_BYTES = 256 * 1024
 
 DT_NULL, DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_SONAME, DT_RPATH, DT_RUNPATH = 0, 1, 5, 10, 14, 15, 29
 DT_RELR, DT_FLAGS_1 = 36, 0x6FFFFFFB
+DT_VERSYM = 0x6FFFFFF0
 DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
 DF_1_NODEFLIB, DF_1_PIE = 0x800, 0x08000000
 
@@ -136,6 +137,7 @@ def _read_dynamic(layout: Layout) -> dict[str, Any]:
         "pie": bool(values.get(DT_FLAGS_1, 0) & DF_1_PIE),
         "no_default_folders": bool(values.get(DT_FLAGS_1, 0) & DF_1_NODEFLIB),
         "relr": DT_RELR in values,
+        "versioned": DT_VERSYM in values,
     }
     if DT_STRTAB not in values:
         return facts

@@ -152,13 +152,15 @@ def test_other_libraries_have_versions_too() -> None:
     assert (finding.rule, finding.severity) == ("library-version", Severity.ERROR)
 
 
-def test_library_without_versions_satisfies_every_need() -> None:
-    """The loader only remarks on it; so nothing is said."""
-    layer: Files = {
-        "usr/bin/app": program(needed=("libx.so.1",), needs={"libx.so.1": ("X_1.0",)}),
-        "usr/lib64/libx.so.1": library("libx.so.1"),
-    }
-    assert judged(scanned(el8(), layer)).verdict is Verdict.PASS
+def test_library_that_defines_no_versions() -> None:
+    """The loader remarks on one that has symbol versions of its own needs, and stops on one without any table."""
+    app = program(needed=("libx.so.1",), needs={"libx.so.1": ("X_1.0",)})
+    versioned = library("libx.so.1", symbols=[("abs", "GLIBC_2.2.5", False)])
+    assert judged(scanned(el8(), {"usr/bin/app": app, "usr/lib64/libx.so.1": versioned})).verdict is Verdict.PASS
+    bare = library("libx.so.1", needed=())
+    finding = only(judged(scanned(el8(), {"usr/bin/app": app, "usr/lib64/libx.so.1": bare})))
+    assert (finding.rule, finding.severity) == ("library-version", Severity.ERROR)
+    assert "does not define" in finding.message
 
 
 def test_whiteout_and_opaque_folder_hide_the_fault() -> None:
