@@ -77,7 +77,7 @@ class BlockTable:
             try:
                 expansions = self._expand(definition)
             except EvaluationError as error:
-                problems.append(error.diagnostic)
+                problems.extend(error.diagnostics)
             except DefinitionError as error:
                 problems.extend(error.diagnostics)
             else:
@@ -194,8 +194,8 @@ class BlockTable:
             value = Evaluator(definition.source, expansion.scope).value(attribute.expression)
             typed = typed_attribute(definition.source, attribute, value, expansion.schema[name])
         except EvaluationError as error:
-            expansion.values[name] = (error.diagnostic,)
-            raise DefinitionError((error.diagnostic,)) from None
+            expansion.values[name] = error.diagnostics
+            raise DefinitionError(error.diagnostics) from None
         except DefinitionError as error:
             expansion.values[name] = error.diagnostics
             raise

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hpcbake.bakefile import ast, codes
 from hpcbake.bakefile.convert import ConversionError, convert
-from hpcbake.bakefile.functions import Function, FunctionError, Parameter
+from hpcbake.bakefile.functions import Function, FunctionError, Parameter, result_type
 from hpcbake.bakefile.number import NumberError
-from hpcbake.bakefile.scope import EvaluationError, error_at
+from hpcbake.bakefile.scope import Attempts, EvaluationError, error_at
 from hpcbake.bakefile.suggestion import nearest
 from hpcbake.bakefile.types import ANY, friendly_name
 from hpcbake.bakefile.values import (
@@ -19,6 +21,7 @@ from hpcbake.bakefile.values import (
     TupleValue,
     Unknown,
     Value,
+    has_unknown,
     type_of,
 )
 
@@ -65,8 +68,8 @@ def call_function(evaluator: Evaluator, node: ast.Call) -> Value:
     nodes, values = _arguments(evaluator, node)
     _check_count(evaluator, node, function, nodes)
     converted = [_converted(evaluator, node, function, n, nodes[n], value) for n, value in enumerate(values)]
-    if any(isinstance(value, Unknown) for value in converted):
-        return UNKNOWN
+    if evaluator.scope.blank and any(map(has_unknown, converted)):
+        return Unknown(result_type(node.name))
     try:
         return function.compute(*converted)
     except FunctionError as error:
@@ -88,18 +91,37 @@ def _unknown_function(evaluator: Evaluator, node: ast.Call) -> EvaluationError:
 def _arguments(evaluator: Evaluator, node: ast.Call) -> tuple[list[ast.Node], list[Value]]:
     """Each argument's node and value; the elements of an expanded last one all have its node."""
     if not node.expand:
-        return list(node.args), [evaluator.value(arg) for arg in node.args]
+        attempts = Attempts(evaluator)
+        values = [attempts.value(arg) for arg in node.args]
+        attempts.check(UNKNOWN)
+        return list(node.args), values
     *plain, last = node.args
+    spread = _expanded(evaluator, last)
+    values = [evaluator.value(arg) for arg in plain]
+    return [*plain, *([last] * len(spread))], [*values, *spread]
+
+
+def _expanded(evaluator: Evaluator, last: ast.Node) -> tuple[Value, ...]:
+    """The elements of an argument that is followed by `...`."""
     spread = evaluator.value(last)
+    if isinstance(spread, Unknown):
+        return (UNKNOWN,)
     if isinstance(spread, Null):
         raise evaluator.error(codes.CALL_ARGUMENTS, last, "a null value cannot be expanded into arguments")
-    values = [evaluator.value(arg) for arg in plain]
-    if isinstance(spread, Unknown):
-        return list(node.args), [*values, UNKNOWN]
     if not isinstance(spread, (TupleValue, ListValue, SetValue)):
         message = f"only a list can be expanded into arguments, not a {friendly_name(type_of(spread))}"
         raise evaluator.error(codes.CALL_ARGUMENTS, last, message)
-    return [*plain, *([last] * len(spread.items))], [*values, *spread.items]
+    return spread.items
+
+
+def postponed_arguments(evaluator: Evaluator, node: ast.Call) -> list[Callable[[], Value]]:
+    """The arguments of a function that decides itself which of them it wants to know."""
+    plain, spread = (node.args[:-1], _expanded(evaluator, node.args[-1])) if node.expand else (node.args, ())
+    return [*(partial(evaluator.value, argument) for argument in plain), *(partial(_itself, value) for value in spread)]
+
+
+def _itself(value: Value) -> Value:
+    return value
 
 
 def signature(function: Function) -> str:

@@ -50,7 +50,7 @@ Conversion = Callable[[Value], Value]
 def convert(value: Value, wanted: Type) -> Value:
     """`value` as a value of type `wanted`. Raises ConversionError."""
     found = type_of(value)
-    if found == wanted or isinstance(value, Unknown):
+    if found == wanted:
         return value
     if isinstance(wanted, ObjectType) and found == without_optional(wanted):
         return value
@@ -68,8 +68,10 @@ def find_conversion(found: Type, wanted: Type, *, unsafe: bool) -> Conversion | 
     conversion = inner
 
     def checked(value: Value) -> Value:
-        if wanted is ANY or isinstance(value, Unknown):
+        if wanted is ANY:
             return value
+        if isinstance(value, Unknown):
+            return Unknown(without_optional(wanted))
         if isinstance(value, Null):
             return Null(without_optional(wanted))
         return conversion(value)

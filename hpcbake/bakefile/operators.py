@@ -14,6 +14,11 @@ OPERAND_TYPES: dict[str, Primitive] = {
     "+": NUMBER, "-": NUMBER, "*": NUMBER, "/": NUMBER, "%": NUMBER,
 }  # fmt: skip
 
+#: What each operator gives, known even where an operand is not.
+RESULT_TYPES: dict[str, Primitive] = {
+    operator: NUMBER if operator in "+-*/%" else BOOL for operator in (*OPERAND_TYPES, "==", "!=")
+}
+
 UNARY: dict[str, Callable[[Any], Value]] = {
     "-": lambda number: number.negate(),
     "!": lambda truth: not truth,

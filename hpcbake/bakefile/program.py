@@ -104,7 +104,7 @@ class Program:
         except DefinitionError as error:
             self._note(error.diagnostics)
         except EvaluationError as error:
-            self._note((error.diagnostic,))
+            self._note(error.diagnostics)
         except UndefinedNameError:
             pass
 
@@ -142,7 +142,7 @@ class Program:
         try:
             value = compute()
         except EvaluationError as error:
-            self._failed[name] = (error.diagnostic,)
+            self._failed[name] = error.diagnostics
             raise DefinitionError(self._failed[name]) from None
         except DefinitionError as error:
             self._failed[name] = error.diagnostics

@@ -8,18 +8,31 @@ from typing import TYPE_CHECKING, Protocol
 from hpcbake.bakefile import ast
 from hpcbake.bakefile.diagnostics import Diagnostic
 from hpcbake.bakefile.source import SourceFile, Span
-from hpcbake.bakefile.values import Value
+from hpcbake.bakefile.values import UNKNOWN, Value
 
 if TYPE_CHECKING:
     from hpcbake.bakefile.functions import Function
 
 
+#: So many mistakes are collected in one expression.
+_MOST_FAILURES = 10
+
+
 class EvaluationError(Exception):
-    """An expression has no value. `try`, `can` and conditionals may not care."""
+    """An expression has no value. `try`, `can` and conditionals may not care.
+
+    `result` is what is known of the value all the same: its type, or parts of it.
+    """
 
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
+        self.diagnostics: tuple[Diagnostic, ...] = (diagnostic,)
+        self.result: Value = UNKNOWN
+
+    @property
+    def diagnostic(self) -> Diagnostic:
+        """The first of the mistakes."""
+        return self.diagnostics[0]
 
 
 class DefinitionError(Exception):
@@ -32,6 +45,12 @@ class DefinitionError(Exception):
 
 class UndefinedNameError(LookupError):
     """Nothing defines this name."""
+
+
+class Valuer(Protocol):
+    """Evaluates expressions."""
+
+    def value(self, node: ast.Node) -> Value: ...
 
 
 class World(Protocol):
@@ -55,7 +74,7 @@ class World(Protocol):
 class Scope:
     """Local names over those of the world; `item` is the element that a splat visits."""
 
-    __slots__ = ("item", "locals", "parent", "world")
+    __slots__ = ("blank", "item", "locals", "parent", "world")
 
     def __init__(
         self,
@@ -63,14 +82,21 @@ class Scope:
         local: Mapping[str, Value] | None = None,
         parent: Scope | None = None,
         item: Value | None = None,
+        *,
+        blank: bool = False,
     ) -> None:
         self.world = world
         self.locals = local or {}
         self.parent = parent
         self.item = item
+        #: Do names stand for values that are not known? Then functions are not called with them.
+        self.blank: bool = blank or (parent is not None and parent.blank)
 
     def child(self, local: Mapping[str, Value]) -> Scope:
         return Scope(self.world, local, self)
+
+    def with_unknown(self, names: Iterable[str]) -> Scope:
+        return Scope(self.world, dict.fromkeys(names, UNKNOWN), self, blank=True)
 
     def visiting(self, item: Value) -> Scope:
         return Scope(self.world, None, self, item)
@@ -98,6 +124,42 @@ class Scope:
             names.update(scope.locals)
             scope = scope.parent
         return names
+
+
+class Attempts:
+    """Evaluates the parts of an expression, all of them, even if some fail: every mistake is to be found at once."""
+
+    __slots__ = ("_evaluator", "failure")
+
+    def __init__(self, evaluator: Valuer) -> None:
+        self._evaluator = evaluator
+        self.failure: EvaluationError | None = None
+
+    def value(self, node: ast.Node, evaluator: Valuer | None = None) -> Value:
+        """The value of a part, or what is known of it."""
+        try:
+            return (evaluator or self._evaluator).value(node)
+        except EvaluationError as error:
+            self.add(error)
+            return error.result
+
+    def add(self, error: EvaluationError) -> None:
+        """Count a mistake."""
+        if self.failure is None:
+            self.failure = error
+        elif not self.enough:
+            self.failure.diagnostics += tuple(d for d in error.diagnostics if d not in self.failure.diagnostics)
+
+    @property
+    def enough(self) -> bool:
+        """Were there so many mistakes that more would be noise?"""
+        return self.failure is not None and len(self.failure.diagnostics) >= _MOST_FAILURES
+
+    def check(self, result: Value) -> None:
+        """Raise what was collected, if anything was; `result` is what is known of the whole."""
+        if self.failure is not None:
+            self.failure.result = result
+            raise self.failure
 
 
 def error_at(source: SourceFile, code: str, place: tuple[int, int], message: str, advice: str = "") -> EvaluationError:

@@ -1,7 +1,7 @@
 """The values of the bake language.
 
 Strings and bools are Python's own (strings in Unicode normal form C), numbers are exact (`number.py`), the rest are
-the small immutable classes below. A null has a type. UNKNOWN stands for a value that an error kept from existing; it
+the small immutable classes below. A null has a type. An Unknown stands for a value that an error kept from existing; it
 lives only inside conditionals, `try` and the check of a `for` clause.
 """
 
@@ -38,9 +38,12 @@ class Null:
 
 
 class Unknown:
-    """A value that does not exist because of an error that may not matter."""
+    """A value that does not exist because of an error that may not matter; its type may be known."""
 
-    __slots__ = ()
+    __slots__ = ("type",)
+
+    def __init__(self, type_: Type = ANY) -> None:
+        self.type = type_
 
 
 class TupleValue:
@@ -152,15 +155,13 @@ def _by_name(items: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def type_of(value: Value) -> Type:
-    """The type of a value. UNKNOWN has the unknown type."""
+    """The type of a value."""
     if isinstance(value, str):
         return STRING
     if isinstance(value, bool):
         return BOOL
     if isinstance(value, Number):
         return NUMBER
-    if isinstance(value, Unknown):
-        return ANY
     if isinstance(value, BytesValue):
         return BYTES
     if isinstance(value, TypeValue):
@@ -248,6 +249,15 @@ def elements(value: Value) -> Iterator[tuple[Value, Value]]:
         yield from ((from_int(number), item) for number, item in enumerate(value.items))
     elif isinstance(value, (MapValue, ObjectValue)):
         yield from value.items.items()
+
+
+def has_unknown(value: Value) -> bool:
+    """Is the value, or anything in it, unknown?"""
+    if isinstance(value, (TupleValue, ListValue, SetValue)):
+        return any(map(has_unknown, value.items))
+    if isinstance(value, (MapValue, ObjectValue)):
+        return any(map(has_unknown, value.items.values()))
+    return isinstance(value, Unknown)
 
 
 def can_iterate(value: Value) -> bool:

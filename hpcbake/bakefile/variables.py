@@ -160,9 +160,7 @@ def validate_variable(variable: Definition, scope: Scope) -> list[Diagnostic]:
         evaluator = Evaluator(variable.source, scope)
         try:
             problem = _check(variable, evaluator, attributes["condition"].expression, attributes)
-        except EvaluationError as error:
-            problem = error.diagnostic
-        except DefinitionError as error:
+        except (EvaluationError, DefinitionError) as error:
             found.extend(error.diagnostics)
             continue
         if problem is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from hpcbake.bakefile.functions.function import Function, FunctionError, Parameter
+from hpcbake.bakefile.types import ANY, NUMBER, STRING, ListType, SetType, Type
 
 #: module → the functions it holds.
 _MODULES: dict[str, str] = {
@@ -38,6 +39,28 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 #: Every standard function.
 NAMES: frozenset[str] = frozenset(_MODULE_OF)
 
+#: What some functions give whatever they are given: known even where an argument is not.
+_RESULTS: dict[str, Type] = {
+    name: type_
+    for type_, names in (
+        (
+            NUMBER,
+            "absolute add byteslen ceil divide floor int length log max min modulo multiply negate pow signum strlen "
+            "subtract",
+        ),
+        (ListType(STRING), "cidrsubnets compact sort split"),
+        (ListType(NUMBER), "range"),
+        (ListType(ANY), "chunklist distinct regexall"),
+        (SetType(ANY), "setintersection setsubtract setsymmetricdifference setunion"),
+    )
+    for name in names.split()
+}
+
+
+def result_type(name: str) -> Type:
+    """The type of what the function of this name gives, or ANY where it depends on the arguments."""
+    return _RESULTS.get(name, ANY)
+
 
 def find_function(name: str) -> Function | None:
     """The standard function of this name, or None."""
@@ -48,4 +71,4 @@ def find_function(name: str) -> Function | None:
     return functions[name]
 
 
-__all__ = ["NAMES", "Function", "FunctionError", "Parameter", "find_function"]
+__all__ = ["NAMES", "Function", "FunctionError", "Parameter", "find_function", "result_type"]

@@ -133,12 +133,12 @@ def _distinct(items: ListValue) -> Value:
 
 @register(FUNCTIONS, "chunklist", _ANY_LIST, Parameter("size", NUMBER))
 def _chunklist(items: ListValue, size_number: Number) -> Value:
-    if not items.items:
-        return ListValue(items.type, ())
     size = whole(size_number, 1)
     if size < 0:
         raise FunctionError("it must not be negative", 1)
     length = len(items.items)
+    if not length:
+        return ListValue(items.type, ())
     size = size or length
     chunks = tuple(ListValue(items.element, items.items[at : at + size]) for at in range(0, length, size))
     return ListValue(items.type, chunks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpcbake.bakefile import ast, codes
+from hpcbake.bakefile.call import postponed_arguments
 from hpcbake.bakefile.convert import ConversionError, convert
 from hpcbake.bakefile.functions.function import Function, FunctionError, Parameter, Registry, register
 from hpcbake.bakefile.scope import EvaluationError, error_at
@@ -62,11 +63,9 @@ def _coalesce(*values: Value) -> Value:
 def _try(evaluator: Evaluator, node: ast.Call) -> Value:
     """The first argument that can be evaluated."""
     problems: list[EvaluationError] = []
-    if node.expand:
-        raise evaluator.error(codes.CALL_ARGUMENTS, node, "try cannot take expanded arguments")
-    for argument in node.args:
+    for argument in postponed_arguments(evaluator, node):
         try:
-            value = evaluator.value(argument)
+            value = argument()
         except EvaluationError as error:
             problems.append(error)
             continue
@@ -80,10 +79,11 @@ def _try(evaluator: Evaluator, node: ast.Call) -> Value:
 
 def _can(evaluator: Evaluator, node: ast.Call) -> Value:
     """Can the argument be evaluated?"""
-    if len(node.args) != 1 or node.expand:
+    arguments = postponed_arguments(evaluator, node)
+    if len(arguments) != 1:
         raise evaluator.error(codes.CALL_ARGUMENTS, node, "can takes one argument", "it is called as can(expression)")
     try:
-        evaluator.value(node.args[0])
+        arguments[0]()
     except EvaluationError:
         return False
     return True
@@ -101,8 +101,6 @@ def _convert(evaluator: Evaluator, node: ast.Call) -> Value:
     if wanted is None:
         place = (node.args[1].start, node.args[1].end)
         raise error_at(evaluator.source, codes.CALL_ARGUMENTS, place, "null is not a type")
-    if isinstance(value, Unknown):
-        return UNKNOWN
     try:
         return convert(value, wanted)
     except ConversionError as error:
