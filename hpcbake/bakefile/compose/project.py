@@ -37,8 +37,9 @@ def read_compose(files: Sequence[SourceFile], world: ComposeWorld) -> Definition
 
     Raises BakeFileError for everything that the compose specification does not allow where bake looks.
     """
-    for file in files:  # each must be valid by itself, which also gives errors in terms of one file
-        _load([file], world)
+    if len(files) > 1:
+        for file in files:  # each must be valid by itself, which also gives errors in terms of one file
+            _load([file], world)
     loader, document, environment = _load(files, world)
     services = document.get("services")
     problems = list(_inconsistencies(document))

@@ -13,6 +13,7 @@ Lookup = Callable[[str], "str | None"]
 OnUnset = Callable[[str], None]
 
 _NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
+_BRACKET = re.compile(r"\$\{|\}")
 _OPERATOR = re.compile(r":?[-+?]")
 #: Defaults may hold variables whose defaults hold variables; nobody needs more of that.
 _DEEPEST = 50
@@ -66,17 +67,10 @@ def _plain(name: str, lookup: Lookup, on_unset: OnUnset) -> str:
 def _closing_brace(text: str, start: int) -> int:
     """Where the `${` at `start` ends. Only another `${` nests; a lone `{` does not."""
     depth = 0
-    at = start
-    while at < len(text):
-        if text.startswith("${", at):
-            depth += 1
-            at += 2
-            continue
-        if text[at] == "}":
-            depth -= 1
-            if depth == 0:
-                return at
-        at += 1
+    for bracket in _BRACKET.finditer(text, start):
+        depth += 1 if bracket.group() == "${" else -1
+        if depth == 0:
+            return bracket.start()
     raise _invalid(text)
 
 

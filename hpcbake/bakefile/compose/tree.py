@@ -11,7 +11,7 @@ import base64
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import yaml
@@ -85,7 +85,7 @@ class Node:
 
     def with_value(self, value: dict[str, Node] | list[Node] | Scalar) -> Node:
         """The same place with another value."""
-        return replace(self, value=value)
+        return Node(value, self.span, self.tag, self.size, self.key_span)
 
     def plain(self) -> object:
         """The value without places, for comparison."""
@@ -194,7 +194,7 @@ class _Builder:
                 raise self._failure(done.event, f"non-string key: {key.span.text.strip() or 'null'}", key.span)
             if key.value in own:
                 raise self._failure(done.event, f'mapping key "{key.value}" is written twice', key.span)
-            own[key.value] = replace(value, key_span=key.span)
+            own[key.value] = Node(value.value, value.span, value.tag, value.size, key.span)
         return {**merged, **own}
 
     def _scalar(self, event: yaml.ScalarEvent, span: Span) -> Node:
