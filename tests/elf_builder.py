@@ -94,7 +94,10 @@ def glibc(release: str = "2.28", *, folders: Sequence[str] = ("/lib64/", "/usr/l
             symbols=[(f"_dl_private_of_{minor}", "GLIBC_PRIVATE", False)],
             kernel=(3, 2, 0),
         ).build(),
-        "libm.so.6": library("libm.so.6", offers=versions, needs={"libc.so.6": ("GLIBC_2.2.5", "GLIBC_PRIVATE")}),
+        **{
+            name: library(name, offers=versions, needs={"libc.so.6": ("GLIBC_2.2.5", "GLIBC_PRIVATE")})
+            for name in ("libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1", "libresolv.so.2")
+        },
     }
 
 

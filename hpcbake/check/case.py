@@ -136,7 +136,7 @@ class Case:
         pythons: dict[tuple[int, int], Closure] = {}
         for start in sorted(self.starts, key=lambda start: start.is_hot):
             version = find_python_version(start.subject.path)
-            if version and not start.closure.interpreter_problem:
+            if version and start.closure.libc and not start.closure.interpreter_problem:
                 pythons[version] = start.closure
         return pythons
 

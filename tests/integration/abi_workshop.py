@@ -30,9 +30,13 @@ class Workshop:
         """What gcc makes of C `source`; `inputs` are files that `args` may name."""
         return self._make(["gcc", "-w"], source, args, inputs or {})
 
-    def zig(self, target: str, source: str, *args: str) -> bytes:
+    def gxx(self, source: str, *args: str) -> bytes:
+        """What g++ makes of C++ `source`."""
+        return self._make(["g++", "-w", "-x", "c++"], source, args, {})
+
+    def zig(self, target: str, source: str, *args: str, inputs: Mapping[str, bytes] | None = None) -> bytes:
         """What zig makes of C `source` for a target such as `x86_64-linux-gnu.2.28`."""
-        return self._make([sys.executable, "-m", "ziglang", "cc", "-w", "-target", target], source, args, {})
+        return self._make([sys.executable, "-m", "ziglang", "cc", "-w", "-target", target], source, args, inputs or {})
 
     def _make(self, compiler: list[str], source: str, args: Sequence[str], inputs: Mapping[str, bytes]) -> bytes:
         key = hashlib.sha256(repr((compiler[1:], source, args, sorted(inputs.items()))).encode()).hexdigest()
