@@ -101,6 +101,8 @@ def inspect_own_docker(machine: Machine, config: Path, environ: Mapping[str, str
     if facts is None:
         return OwnDocker(None, f"{docker} has no server that answers")
     host = environ.get("DOCKER_HOST") or _context_host(machine, docker)
+    if _is_a_labs_engine(host):
+        return OwnDocker(None, f"DOCKER_HOST={host} is the private engine of another lab")
     fault = find_fault(facts, host) or _find_plugin_fault(machine, docker)
     if fault:
         return OwnDocker(None, f"your Docker {facts.version} cannot carry the lab: {fault}")
@@ -152,6 +154,11 @@ def own_engine_unfit_error(own: OwnDocker) -> PrereqError:
         remedy=f"mend that, or leave {PREFIX}ENGINE unset and run as root to get a private engine",
         kind="config.prerequisite.engine",
     )
+
+
+def _is_a_labs_engine(host: str) -> bool:
+    """In a shell that has read another lab's lab.env, docker is that lab's: its ports lie in a network of its own."""
+    return (Path(host.removeprefix("unix://")).parent / "engine.json").exists()
 
 
 def _context_host(machine: Machine, docker: str) -> str:

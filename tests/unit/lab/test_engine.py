@@ -74,6 +74,15 @@ def test_a_docker_that_cannot_carry_the_lab_is_not_used(change: dict[str, Answer
     assert reason in no_engine_error(own).message
 
 
+def test_another_labs_private_engine_is_not_the_users_docker(tmp_path: Path) -> None:
+    """A shell that has read lab.env must not build the next lab inside the first."""
+    (tmp_path / "engine.json").write_text("{}")
+    machine = FakeMachine(good_answers(), programs=["docker"])
+    own = inspect_own_docker(machine, Path("/c"), {"DOCKER_HOST": f"unix://{tmp_path}/docker.sock"})
+    assert own.engine is None
+    assert "another lab" in own.why
+
+
 def test_no_docker_at_all_is_said() -> None:
     """Nothing is run when there is nothing to run."""
     machine = FakeMachine()
