@@ -64,19 +64,20 @@ class RunningLab:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[RunningLab]:
-    """The lab, brought up if it was not; taken down again only then, and not with HPCBAKE_LAB_KEEP=1."""
+    """The lab, brought up if it was not, mended if need be; taken down only if it was not there before."""
     run = lab_package.new_run(
         lab_package.read_settings(os.environ, uid=os.getuid(), gid=os.getgid()),
         lab_package.Progress(lambda line: print(line, file=sys.__stderr__)),
     )
-    was_up = lab_package.status(run).is_up
-    if not was_up:
+    # A lab with a fault in it (another session's test may be at work) is somebody's all the same.
+    was_there = lab_package.read_lab_record(run.settings.state) is not None
+    if not lab_package.status(run).is_up:
         _bring_up_or_skip(run)
     record = lab_package.read_lab_record(run.settings.state)
     assert record is not None
     environ = {**os.environ, **lab_package.lab_environment(run.settings.state)}
     yield RunningLab(run.settings.state, environ, record.registry, record.registry_tls)
-    if not was_up and os.environ.get("HPCBAKE_LAB_KEEP") != "1":
+    if not was_there and os.environ.get("HPCBAKE_LAB_KEEP") != "1":
         lab_package.down(run)
 
 
