@@ -271,6 +271,8 @@ def _to_sequence(found: Type, wanted: ListType | SetType, unsafe: bool) -> Conve
     if not found.elements:
         return lambda _: empty(without_optional(element), ())
     common = _common_element(found.elements, element, unsafe)
+    if common is ANY and any(element is not ANY for element in found.elements):
+        return None  # null beside a list or an object: nothing says what the nulls would be
     conversions = None if common is None else _conversions(found.elements, common, unsafe)
     if conversions is None:
         return None

@@ -1,6 +1,8 @@
-"""Numbers in the formats %e, %f and %g, exactly as Go's big.Float writes them."""
+"""Floating-point numbers as Go has them: the formats %e, %f and %g of big.Float, and powers to the last bit."""
 
 from __future__ import annotations
+
+import math
 
 from hpcbake.bakefile.number import MAX_DIGITS, Number, NumberError, shortest_digits
 
@@ -79,3 +81,41 @@ def _general(digits: str, point: int, mode: str, precision: int | None) -> str:
     if digits and (exponent < -4 or exponent >= threshold):
         return _scientific(digits, point, len(digits) - 1, "e" if mode == "g" else "E")
     return _fixed(digits, point, max(len(digits) - point, 0)) if digits else "0"
+
+
+#: Beyond this binary exponent every further square over- or underflows.
+_FAR = 1 << 12
+
+
+def power(base: float, exponent: float) -> float:
+    """`base` to the `exponent`, rounded at each step as Go rounds it. Raises OverflowError, ValueError as math.pow.
+
+    The whole part of the exponent by squaring a mantissa between ½ and 1 whose binary exponent is kept apart, the
+    rest by logarithm: the last digits differ from those of the C library.
+    """
+    if exponent in (0, 1) or base in (0, 1) or math.isinf(base) or math.isinf(exponent):
+        return math.pow(base, exponent)
+    if abs(exponent) == 0.5 and base > 0:
+        root = math.sqrt(base)
+        return root if exponent > 0 else 1 / root
+    rest, whole = math.modf(abs(exponent))
+    if (rest and base < 0) or whole >= 2.0**63:
+        return math.pow(base, exponent)
+    result, scale = 1.0, 0
+    if rest:
+        if rest > 0.5:
+            rest, whole = rest - 1, whole + 1
+        result = math.exp(rest * math.log(base))
+    square, binary = math.frexp(base)
+    left = int(whole)
+    while left:
+        if abs(binary) > _FAR:
+            scale += binary
+            break
+        if left & 1:
+            result, scale = result * square, scale + binary
+        square, binary = square * square, binary * 2
+        if square < 0.5:
+            square, binary = square * 2, binary - 1
+        left >>= 1
+    return math.ldexp(result, scale) if exponent > 0 else math.ldexp(1 / result, -scale)

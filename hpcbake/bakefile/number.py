@@ -158,9 +158,8 @@ class Number:
         if other.is_zero:
             return self
         quotient = self.divide(other).truncated()
-        whole = from_int(quotient, max(quotient.bit_length(), INTEGER_PRECISION))
-        product = other.multiply(whole, max(other.precision, whole.precision))
-        return self.subtract(product)
+        whole = rounded(quotient < 0, abs(quotient), 0, self.precision)
+        return self.subtract(other.multiply(whole, self.precision))
 
     # -- whole numbers
 

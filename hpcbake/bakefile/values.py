@@ -207,10 +207,10 @@ def make_map(items: Mapping[str, Value], element: Type) -> MapValue:
 
 
 def _rank(value: Value) -> tuple[object, ...]:
-    """Sets of primitives are sorted by value, nulls last; others by their text, which is merely stable."""
+    """Sets of primitives are sorted by value, what has no value last; others by their text, which is merely stable."""
     if isinstance(value, (str, Number, bool)):
         return (0, value)
-    if isinstance(value, Null):
+    if isinstance(value, (Null, Unknown)):
         return (1, 0)
     return (0, repr(identity(value)))
 

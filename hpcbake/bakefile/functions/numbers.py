@@ -6,6 +6,7 @@ import math
 
 from hpcbake.bakefile.functions.arguments import whole
 from hpcbake.bakefile.functions.function import FunctionError, Parameter, Registry, register
+from hpcbake.bakefile.gofloat import power
 from hpcbake.bakefile.number import (
     LITERAL_PRECISION,
     ONE,
@@ -142,10 +143,10 @@ def _from_go(numerator: float, denominator: float) -> Number:
 
 
 @register(FUNCTIONS, "pow", _NUM, Parameter("power", NUMBER))
-def _pow(number: Number, power: Number) -> Value:
-    base, exponent = number.to_float(), power.to_float()
+def _pow(number: Number, to: Number) -> Value:
+    base, exponent = number.to_float(), to.to_float()
     try:
-        result = math.pow(base, exponent)
+        result = power(base, exponent)
     except OverflowError:
         odd = exponent == math.floor(exponent) and math.fmod(exponent, 2) != 0
         result = -math.inf if base < 0 and odd else math.inf
