@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-from urllib.parse import urlsplit
 
 from hpcbake.bakefile.csvfields import MalformedValueError, split_fields
 
@@ -39,6 +38,8 @@ def _git_scheme(place: str) -> str | None:
     scheme = match.group(1).lower()
     if scheme not in _GIT_SCHEMES:
         return None
+    from urllib.parse import urlsplit  # only contexts that are URLs need it
+
     try:
         url = urlsplit(place)
     except ValueError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 #: Beyond so many known words the search for a near one would take longer than the answer is worth.
@@ -19,6 +18,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     exact = folded.get(word.lower().replace("_", "-"))
     if exact is not None:
         return exact
+    import difflib  # only a mistake needs it
+
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     return close[0] if close else None
 

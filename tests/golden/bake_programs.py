@@ -205,3 +205,91 @@ def bake_runs(draw: st.DrawFn) -> BakeRun:
     arguments += flags
     environment = draw(st.dictionaries(st.sampled_from(["TAG", "REG", "SOURCE_DATE_EPOCH"]), _plain_word, max_size=2))
     return BakeRun(files, arguments, environment)
+
+
+# compose -------------------------------------------------------------------------------------------------------------
+
+_scalar = st.sampled_from(["x", "1", 1, 2.5, True, "${A}", "${B:-d}", "$$x", "a=b", None, ""])
+_build: dict[str, st.SearchStrategy[object]] = {
+    "context": st.sampled_from([".", "./app/", "../x", "https://git.example.org/x.git", "$A"]),
+    "dockerfile": st.sampled_from(["Dockerfile", "d/${A}.Dockerfile", ""]),
+    "args": st.one_of(
+        st.dictionaries(st.sampled_from(["A", "B", "C"]), _scalar, max_size=3),
+        st.lists(st.sampled_from(["A", "A=1", "B=x=y", "C=${A}", "NOPE"]), max_size=3, unique=True),
+    ),
+    "labels": st.one_of(
+        st.dictionaries(st.sampled_from(["l", "m.n"]), _scalar, max_size=2),
+        st.lists(st.sampled_from(["l=1", "m", "m.n=$A"]), max_size=2, unique=True),
+    ),
+    "tags": st.lists(st.sampled_from(["t:1", "t:2", "u=1", "u=2", "${A}"]), max_size=3),
+    "platforms": st.lists(st.sampled_from(["linux/amd64", "linux/arm64"]), max_size=2),
+    "cache_from": st.lists(st.sampled_from(["a", "b,c", "type=gha"]), max_size=2),
+    "cache_to": st.lists(st.sampled_from(["type=inline", "type=local,dest=x"]), max_size=2),
+    "target": st.sampled_from(["t", "${A}"]),
+    "network": st.sampled_from(["host", "none"]),
+    "no_cache": st.sampled_from([True, False, "yes", "${FLAG}"]),
+    "pull": st.sampled_from([True, "true", "off"]),
+    "shm_size": st.sampled_from(["64m", 1024, "1.5g"]),
+    "extra_hosts": st.one_of(
+        st.lists(st.sampled_from(["h=1.2.3.4", "g:5.6.7.8", "v=[::1]"]), max_size=3, unique=True),
+        st.dictionaries(st.sampled_from(["h", "g"]), st.sampled_from(["1.1.1.1", "2.2.2.2"]), max_size=2),
+    ),
+    "ulimits": st.dictionaries(st.sampled_from(["nofile", "nproc"]), st.just({"soft": 1, "hard": 2}), max_size=2),
+    "additional_contexts": st.one_of(
+        st.dictionaries(
+            st.sampled_from(["c", "d"]), st.sampled_from(["./x/../y", "service:a", "docker-image://i", "~/z"])
+        ),
+        st.lists(st.sampled_from(["c=./q", "d=https://e.example/x"]), max_size=2, unique=True),
+    ),
+    "secrets": st.lists(st.sampled_from(["one", "two"]), max_size=2, unique=True),
+    "sbom": st.sampled_from([True, False, "generator=g", ""]),
+    "provenance": st.sampled_from([True, "mode=max", "false"]),
+    "x-bake": st.fixed_dictionaries(
+        {},
+        optional={
+            "tags": st.sampled_from(["x:1 x:2", ["x:3", "t:1"]]),
+            "platforms": st.sampled_from(["linux/386", ["linux/amd64"]]),
+            "cache-from": st.sampled_from(["z", ["type=gha", "a"]]),
+            "output": st.sampled_from(["type=docker", ["type=image,push=true"]]),
+            "secret": st.just("id=three,env=T"),
+            "pull": st.booleans(),
+            "no-cache-filter": st.just(["f", "g"]),
+            "contexts": st.just({"e": "service:a", "c": "w"}),
+        },
+    ),
+}
+
+
+@st.composite
+def services(draw: st.DrawFn, name: str) -> dict[str, object]:
+    service: dict[str, object] = {}
+    keys = draw(st.lists(st.sampled_from(sorted(_build)), max_size=6, unique=True))
+    service["build"] = {key: draw(_build[key]) for key in keys}
+    if draw(st.integers(0, 5)) == 0:
+        service["build"] = "./short"
+    if draw(st.booleans()):
+        service["image"] = f"{name}:${{A:-latest}}"
+    if draw(st.integers(0, 3)) == 0:
+        service["environment"] = draw(st.sampled_from([{"A": "svc", "B": None}, ["A=svc2", "C"]]))
+    if name != "a" and draw(st.integers(0, 3)) == 0:
+        service["extends"] = draw(st.sampled_from(["a", {"service": "a"}]))
+    return service
+
+
+@st.composite
+def compose_runs(draw: st.DrawFn) -> BakeRun:
+    """One or two compose files, perhaps with a bake file and an `.env` beside them."""
+    import yaml
+
+    secrets = {"one": {"environment": "ONE"}, "two": {"environment": "TWO"}}
+    document = {"services": {name: draw(services(name)) for name in ("a", "b", "c")}, "secrets": secrets}
+    files = {"compose.yaml": yaml.safe_dump(document)}
+    if draw(st.booleans()):
+        files["docker-compose.yml"] = yaml.safe_dump({"services": {"b": draw(services("b"))}})
+    if draw(st.integers(0, 2)) == 0:
+        files["docker-bake.hcl"] = draw(target_blocks("b", ()))
+    if draw(st.booleans()):
+        files[".env"] = draw(st.sampled_from(["A=dot\n", "B='q'\nFLAG=true\n", "# c\nexport A=1 #x\nC=${A}\n"]))
+    arguments = draw(st.lists(st.sampled_from(["a", "b", "*"]), max_size=2))
+    environment = draw(st.dictionaries(st.sampled_from(["A", "B", "FLAG"]), st.sampled_from(["e", "true"]), max_size=2))
+    return BakeRun(files, arguments, environment)

@@ -9,24 +9,40 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.golden.bake_programs import BakeRun, bake_runs
+from tests.golden.bake_programs import BakeRun, bake_runs, compose_runs
 from tests.golden.buildx import buildx_plan, comparable, find_buildx, our_plan, write_files
 
 #: So many random runs; more with HPCBAKE_ORACLE_RUNS.
 RUNS = int(os.environ.get("HPCBAKE_ORACLE_RUNS", "40"))
 
 needs_buildx = pytest.mark.skipif(find_buildx() is None, reason="needs docker buildx, or HPCBAKE_BUILDX naming it")
+random_runs = settings(
+    max_examples=RUNS, deadline=None, suppress_health_check=list(HealthCheck), derandomize=RUNS <= 40
+)
 
 
-@pytest.mark.needs_buildx
-@needs_buildx
-@settings(max_examples=RUNS, deadline=None, suppress_health_check=list(HealthCheck), derandomize=RUNS <= 40)
-@given(bake_runs())
-def test_random_runs_give_the_plan_that_buildx_prints(run: BakeRun) -> None:
-    """Same targets, same groups, same values; or an error from both."""
+def compare(run: BakeRun) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_files(folder, run.files)
         theirs = comparable(buildx_plan(folder, run.arguments, run.environment))
         ours = our_plan(folder, run.arguments, run.environment)
         assert comparable(ours) == theirs, ours if isinstance(ours, str) else ""
+
+
+@pytest.mark.needs_buildx
+@needs_buildx
+@random_runs
+@given(bake_runs())
+def test_random_bake_files_give_the_plan_that_buildx_prints(run: BakeRun) -> None:
+    """Same targets, same groups, same values; or an error from both."""
+    compare(run)
+
+
+@pytest.mark.needs_buildx
+@needs_buildx
+@random_runs
+@given(compose_runs())
+def test_random_compose_files_give_the_plan_that_buildx_prints(run: BakeRun) -> None:
+    """Two compose files laid over each other, `extends`, `.env`, a bake file on top."""
+    compare(run)
