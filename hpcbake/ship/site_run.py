@@ -76,6 +76,8 @@ class _Progress:
     smoke: list[SmokeResult] = field(default_factory=list)
     submissions: list[Submission] = field(default_factory=list)
     stages: list[StageRecord] = field(default_factory=list)
+    #: the stage that is being done at this very moment
+    doing: str = ""
     error: ErrorRecord | None = None
     outcome: Outcome | None = None
     after: Release | None = None
@@ -83,6 +85,17 @@ class _Progress:
     @property
     def is_open(self) -> bool:
         return self.error is None and self.outcome is None
+
+
+def _left_behind(item: _Progress) -> list[str]:
+    """What may still go on at the site when the run ends here; nothing of it is done twice."""
+    if item.doing in ("deliver", "smoke", "promote"):
+        return [f"{item.doing} of {item.image.name} may still be going on there; the next run takes it up"]
+    return [
+        f"job {submission.job_id} of {item.image.name} goes on; the next run takes it up"
+        for submission in item.submissions
+        if not item.smoke
+    ]
 
 
 class SiteRun:
@@ -132,12 +145,7 @@ class SiteRun:
             host_key=self._host_key,
             clock_skew_s=self._skew,
             notes=tuple(self._notes),
-            left_behind=tuple(
-                f"job {submission.job_id}: taken up by the next run"
-                for item in self._progress
-                for submission in item.submissions
-                if not item.smoke
-            ),
+            left_behind=tuple(line for item in self._progress for line in _left_behind(item)),
         )
 
     def _wants(self, stage: str) -> bool:
@@ -367,12 +375,15 @@ class SiteRun:
         name = item.image.name
         self._journal.note("do", stage=stage, site=self._site.name, image=name, digest=str(item.image.digest))
         self._listener.step(stage, "…", site=self._site.name, image=name)
+        item.doing = stage
         started, began = self._world.clock.now(), self._world.clock.monotonic()
         try:
             outcome, evidence = act()
         except HpcbakeError as error:
+            item.doing = ""
             self._fail(item, stage, error, render_utc(started), self._world.clock.monotonic() - began)
             return
+        item.doing = ""
         duration = self._world.clock.monotonic() - began
         if record:
             item.stages.append(StageRecord(stage, outcome.value, render_utc(started), duration, evidence))

@@ -314,7 +314,7 @@ def test_a_signal_ends_the_run_with_a_report(chain: Chain, number: int, code: in
     assert process.returncode == code, err
     report = json.loads(out)
     assert report["run"]["interrupted_by"] == signal.Signals(number).name
-    assert "taken up by the next run" in report["sites"][0]["left_behind"][0]
+    assert "the next run takes it up" in report["sites"][0]["left_behind"][0]
     assert chain.readlink("alder") == ""
     chain.lab.ssh("alder", f"scancel -n $(cat {chain.root}/.hpcbake/jobs/*/*/*/attempt-1/name)")
 
