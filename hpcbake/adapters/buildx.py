@@ -22,6 +22,8 @@ _CAUSES: tuple[tuple[str, type[HpcbakeError], str, str, str], ...] = (
     (r"'buildx' is not a docker command|unknown command.*buildx|unknown flag: --metadata-file",
      PrereqError, "config.buildx", "docker has no buildx plugin", "install docker-buildx 0.13 or newer"),
     (r"no builder .* found", PrereqError, "config.builder", "there is no such builder", "list them: docker buildx ls"),
+    (r"(?:image|failed to (?:create|export)).*already exists", BuildError, "image.race",
+     "another build of the same image was faster", "run the same command again"),
     (r"additional privileges requested", BuildError, "image.entitlement",
      "the plan asks for privileges that were not given", "pass what you accept of the list above with --allow"),
     (r"process \"(?:.|\n)*?\" did not complete successfully", BuildError, "image.build", "a build step failed",
@@ -128,7 +130,13 @@ def _raise_build_failure(outcome: Outcome) -> NoReturn:
     output = "\n".join(outcome.stderr.strip().splitlines()[-30:])
     for pattern, failure, kind, meaning, remedy in _CAUSES:
         if re.search(pattern, outcome.stderr):
-            raise failure(meaning, remedy=remedy, kind=kind, evidence={"output": output})
+            raise failure(
+                meaning,
+                remedy=remedy,
+                kind=kind,
+                retryable=failure.retryable or kind == "image.race",
+                evidence={"output": output},
+            )
     raise BuildError(
         f"docker buildx bake ended with {outcome.exit_code}",
         remedy="its last lines are above",

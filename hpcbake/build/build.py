@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
 from hpcbake.build.document import SITE_PLATFORM, Shipment, build_document
-from hpcbake.errors import BuildError, RegistryError
+from hpcbake.errors import BuildError, HpcbakeError, RegistryError
 from hpcbake.image.manifest import Manifest, parse_layers, select_platform
 from hpcbake.model.artefacts import BuiltImage
 from hpcbake.model.plan import Plan, Target
 from hpcbake.model.ports import Builder
 from hpcbake.model.reference import Digest, ImageReference, parse_image_reference
+
+_BAKE_ATTEMPTS = 3
 
 
 class ConfirmingRegistry(Protocol):
@@ -34,7 +38,7 @@ def build(
     """
     document = json.dumps(build_document(plan, shipments, by_digest=builder.pushes_by_digest()), indent=2)
     names = [shipment.name for shipment in shipments]
-    metadata = builder.bake(document, names)
+    metadata = _bake(builder, document, names)
     images: list[BuiltImage] = []
     for shipment in shipments:
         digest = _pushed_digest(shipment, metadata[shipment.name])
@@ -43,9 +47,22 @@ def build(
         except RegistryError as error:
             if error.kind not in ("registry.not-found", "registry.lost-blob"):
                 raise
-            again = builder.bake(document, [shipment.name])
+            again = _bake(builder, document, [shipment.name])
             images.append(confirm(shipment, _pushed_digest(shipment, again[shipment.name]), registry=registry))
     return images
+
+
+def _bake(builder: Builder, document: str, names: list[str]) -> dict[str, dict[str, object]]:
+    """One build; what passes (a busy registry, another build of the same image) is tried again."""
+    for attempt in Retrying(
+        reraise=True,
+        retry=retry_if_exception(lambda error: isinstance(error, HpcbakeError) and error.retryable),
+        wait=wait_random_exponential(multiplier=1, max=10),
+        stop=stop_after_attempt(_BAKE_ATTEMPTS),
+    ):
+        with attempt:
+            return builder.bake(document, names)
+    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def _pushed_digest(shipment: Shipment, metadata: dict[str, object]) -> Digest:
