@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from hpcbake.bakefile import resolution_codes as codes
@@ -12,8 +13,18 @@ from hpcbake.bakefile.diagnostics import Diagnostic
 from hpcbake.bakefile.source import Span
 from hpcbake.bakefile.suggestion import did_you_mean
 
-#: Checks a node and says what it must be instead, or None when it is fine.
-Check = Callable[[Node], "str | None"]
+
+@dataclass(frozen=True)
+class Wrong:
+    """A node that is not what it must be."""
+
+    node: Node
+    expected: str
+    help: str = ""
+
+
+#: Looks at a value and gives what is wrong with it, or None.
+Check = Callable[[Node], "Wrong | None"]
 
 _NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
@@ -26,79 +37,90 @@ def _is(*types: type) -> Callable[[object], bool]:
 _is_scalar = _is(str, int, float, bool, type(None))
 
 
-def _text(node: Node) -> str | None:
-    return None if isinstance(node.value, str) else "a string"
+def _one_of(expected: str, *types: type) -> Check:
+    """A check for a plain value of one of `types`."""
+    fits = _is(*types)
+    return lambda node: None if fits(node.value) else Wrong(node, expected, _help_for(node))
 
 
-def _flag(node: Node) -> str | None:
-    return None if isinstance(node.value, (bool, str)) else "a boolean or string"
+_text = _one_of("a string", str)
+_flag = _one_of("a boolean or string", bool, str)
+_size = _one_of("an integer or string", int, str)
+_attestation = _one_of("a boolean or string", str, int, float, bool, type(None))
 
 
-def _size(node: Node) -> str | None:
-    return None if _is(int, str)(node.value) else "an integer or string"
+def _help_for(node: Node) -> str:
+    """How to make the plain value of `node` a string."""
+    if isinstance(node.value, (dict, list)) or node.value is None:
+        return ""
+    return f'put it into quotes: "{node.span.text}"'
 
 
-def _texts(node: Node) -> str | None:
-    is_list = isinstance(node.value, list) and all(isinstance(item.value, str) for item in node.value)
-    return None if is_list else "a list of strings"
+def _texts(node: Node) -> Wrong | None:
+    if not isinstance(node.value, list):
+        return Wrong(node, "a list of strings", "write it as a list: [one, two]")
+    return next((Wrong(i, "a list of strings", _help_for(i)) for i in node.value if not isinstance(i.value, str)), None)
 
 
-def _list_or_map(node: Node) -> str | None:
+def _list_or_map(node: Node) -> Wrong | None:
     if isinstance(node.value, dict):
-        return None if all(_is_scalar(item.value) for item in node.value.values()) else "a mapping of plain values"
-    return None if _texts(node) is None else "a mapping, or a list of KEY=VALUE strings"
+        strange = next((v for v in node.value.values() if not _is_scalar(v.value)), None)
+        return Wrong(strange, "a mapping of plain values", _help_for(strange)) if strange else None
+    if isinstance(node.value, list):
+        return _texts(node)
+    return Wrong(node, "a mapping, or a list of KEY=VALUE strings")
 
 
-def _hosts(node: Node) -> str | None:
+def _hosts(node: Node) -> Wrong | None:
     if isinstance(node.value, dict):
-        good = all(isinstance(v.value, str) or _texts(v) is None for v in node.value.values())
-        return None if good else "a mapping of hosts to addresses written as strings"
-    if _texts(node) is not None:
-        return "a mapping, or a list of HOST=ADDRESS strings"
-    repeated = len({str(item.value) for item in node.items}) != len(node.items)
-    return "a list without repetitions" if repeated else None
+        strange = next((v for v in node.value.values() if not isinstance(v.value, str) and _texts(v)), None)
+        return Wrong(strange, "a mapping of hosts to addresses", _help_for(strange)) if strange else None
+    wrong = _texts(node)
+    if wrong is None and len({str(item.value) for item in node.items}) != len(node.items):
+        return Wrong(node, "a list without repetitions")
+    return wrong
 
 
-def _ulimits(node: Node) -> str | None:
-    def is_limit(limit: Node) -> bool:
-        if isinstance(limit.value, dict):
-            return {"soft", "hard"} == {k for k in limit.value if not k.startswith("x-")} and all(
-                _is(int)(v.value) for k, v in limit.value.items() if not k.startswith("x-")
-            )
+def _ulimits(node: Node) -> Wrong | None:
+    if not isinstance(node.value, dict):
+        return Wrong(node, "a mapping of names to limits")
+    return next((Wrong(limit, _LIMIT) for limit in node.value.values() if not _is_limit(limit)), None)
+
+
+_LIMIT: Final = "a mapping of names to an integer, or to soft: and hard: integers"
+
+
+def _is_limit(limit: Node) -> bool:
+    if not isinstance(limit.value, dict):
         return _is(int)(limit.value)
-
-    good = isinstance(node.value, dict) and all(is_limit(limit) for limit in node.value.values())
-    return None if good else "a mapping of names to an integer, or to soft: and hard: integers"
-
-
-def _build_secrets(node: Node) -> str | None:
-    def is_secret(item: Node) -> bool:
-        return isinstance(item.value, str) or (
-            isinstance(item.value, dict) and all(_is_scalar(v.value) for v in item.value.values())
-        )
-
-    good = isinstance(node.value, list) and all(is_secret(item) for item in node.value)
-    return None if good else "a list of names, or of mappings with source:"
+    parts = {key: value for key, value in limit.value.items() if not key.startswith("x-")}
+    return parts.keys() == {"soft", "hard"} and all(_is(int)(value.value) for value in parts.values())
 
 
-def _env_file(node: Node) -> str | None:
-    def is_file(item: Node) -> bool:
+def _build_secrets(node: Node) -> Wrong | None:
+    if not isinstance(node.value, list):
+        return Wrong(node, "a list of names", "write it as a list: [one, two]")
+    strange = next((item for item in node.value if not (isinstance(item.value, str) or _is_flat(item))), None)
+    return Wrong(strange, "a list of names, or of mappings with source:") if strange else None
+
+
+def _is_flat(node: Node) -> bool:
+    return isinstance(node.value, dict) and all(_is_scalar(value.value) for value in node.value.values())
+
+
+def _env_file(node: Node) -> Wrong | None:
+    for item in node.value if isinstance(node.value, list) else [node]:
         path = item.get("path")
-        return isinstance(item.value, str) or (path is not None and isinstance(path.value, str))
-
-    items = node.value if isinstance(node.value, list) else [node]
-    return None if all(is_file(item) for item in items) else "a path, or a list of paths"
-
-
-def _mapping(node: Node) -> str | None:
-    return None if isinstance(node.value, dict) else "a mapping"
+        if not isinstance(item.value, str) and (path is None or not isinstance(path.value, str)):
+            return Wrong(item, "a path, or a list of paths")
+    return None
 
 
-def _attestation(node: Node) -> str | None:
-    return None if _is_scalar(node.value) else "a boolean or string"
+def _mapping(node: Node) -> Wrong | None:
+    return None if isinstance(node.value, dict) else Wrong(node, "a mapping")
 
 
-def _anything(_node: Node) -> str | None:
+def _anything(_node: Node) -> Wrong | None:
     return None
 
 
@@ -181,9 +203,10 @@ def _check_keys(node: Node, path: str, checks: Mapping[str, Check]) -> Iterator[
                     span=value.key_span,
                 )
             continue
-        expected = check(value)
-        if expected is not None:
-            yield _violation(value, f"{path}.{key} must be {expected}", f"write {key} as {expected}")
+        wrong = check(value)
+        if wrong is not None:
+            help_line = wrong.help or f"write {key} as {wrong.expected}"
+            yield _violation(wrong.node, f"{path}.{key} must be {wrong.expected}", help_line)
 
 
 def _violation(node: Node, message: str, help_line: str, *, detail: str = "", span: Span | None = None) -> Diagnostic:
