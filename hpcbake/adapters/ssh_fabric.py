@@ -194,7 +194,8 @@ class _RefuseUnknown(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]  # pa
                 raise _revoked(listed, hop, self._site)
         raise SiteTrustError(
             f"{self._site}: the host key of {hop.alias} ({hop.address}) is not known; nothing was sent",
-            remedy=f"compare the fingerprint with the site's documentation, then accept it with: {hop.by_hand}",
+            remedy=f"compare the fingerprint with the site's documentation, then accept it with: {hop.by_hand} "
+            "(if that works already, the site signs its host keys: write `transport: openssh` in its config)",
             kind="ssh.host-key-unknown",
             evidence={
                 "output": f"{key.get_name()} {fingerprint(key.asbytes())}\n"

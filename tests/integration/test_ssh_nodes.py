@@ -1,0 +1,471 @@
+"""Login nodes over real SSH servers: nothing is sent to a host that is not known, and no silence is waited out."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hpcbake.adapters.ssh_fabric import FabricNode
+from hpcbake.adapters.ssh_openssh import OpenSshNode
+from hpcbake.errors import HpcbakeError, SiteTrustError, SiteUnreachableError
+from hpcbake.model.site import Login, Site, Store
+from hpcbake.ship.ports import SiteNode
+from tests.integration.sshd import Sshd, fingerprint_of, free_port, make_key, public_key, require_sshd
+
+NodeMaker = Callable[[Site], SiteNode]
+both = pytest.mark.parametrize("make_node", [FabricNode, OpenSshNode], ids=["fabric", "openssh"])
+
+
+@dataclass
+class Way:
+    """A user with a key, and the hosts that are known to the user. The first site fixes the ssh_config."""
+
+    folder: Path
+    servers: list[Sshd] = field(default_factory=list)
+    config: list[str] = field(default_factory=list)
+    nodes: list[SiteNode] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.user_key = make_key(self.folder / "user key")
+        self.known_hosts = self.folder / "known_hosts"
+        self.known_hosts.write_text("")
+
+    def server(self, alias: str = "login", *lines: str, jump: str = "", key_kind: str = "ed25519") -> Sshd:
+        """A server that runs; not yet known."""
+        server = Sshd(self.folder / alias, self.user_key, lines, key_kind)
+        server.start()
+        self.servers.append(server)
+        self.add_host(alias, server.port, jump=jump)
+        return server
+
+    def add_host(self, alias: str, port: int, *, jump: str = "") -> None:
+        self.config += [
+            f"Host {alias}",
+            "  HostName 127.0.0.1",
+            f"  Port {port}",
+            f"  User {getpass.getuser()}",
+            f'  IdentityFile "{self.user_key}"',
+            "  IdentitiesOnly yes",
+            f"  UserKnownHostsFile {self.known_hosts}",
+            "  GlobalKnownHostsFile none",
+            *([f"  ProxyJump {jump}"] if jump else []),
+        ]
+
+    def trust(self, server: Sshd, key: Path | None = None, marker: str = "") -> None:
+        with self.known_hosts.open("a") as file:
+            file.write(f"{marker}{server.name} {public_key(key or server.host_key)}\n")
+
+    def site(self, *, connect_timeout_s: float = 5) -> Site:
+        path = self.folder / "ssh_config"
+        if not path.exists():
+            path.write_text("\n".join(self.config) + "\n")
+        login = Login("login", ssh_config=str(path), connect_timeout_s=connect_timeout_s)
+        return Site("here", login, Store("/store"))
+
+    def node(self, make_node: NodeMaker, *, connect_timeout_s: float = 5) -> SiteNode:
+        node = make_node(self.site(connect_timeout_s=connect_timeout_s))
+        self.nodes.append(node)
+        return node
+
+
+@pytest.fixture
+def way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
+    """No agent, no servers yet."""
+    require_sshd()
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    made = Way(tmp_path)
+    yield made
+    for node in made.nodes:
+        node.close()
+    for server in made.servers:
+        server.stop()
+
+
+def known_server(way: Way, *lines: str, key_kind: str = "ed25519") -> Sshd:
+    server = way.server("login", *lines, key_kind=key_kind)
+    way.trust(server)
+    return server
+
+
+def refusal(way: Way, make_node: NodeMaker, script: str = "true", **limits: float) -> HpcbakeError:
+    with pytest.raises(HpcbakeError) as caught:
+        way.node(make_node, **limits).run_script(script, timeout_s=20)
+    return caught.value
+
+
+# ---- talking --------------------------------------------------------------------------------------------------------
+
+
+@both
+def test_a_script_runs_there(way: Way, make_node: NodeMaker) -> None:
+    """Exit code and both streams are the script's; one node serves many scripts."""
+    known_server(way)
+    node = way.node(make_node)
+    for number in range(3):
+        outcome = node.run_script(f"echo out; echo err >&2; exit {number}", timeout_s=20)
+        assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (number, "out\n", "err\n")
+
+
+def test_one_connection_serves_many_scripts(way: Way) -> None:
+    """fabric connects once, and knows under which key."""
+    server = known_server(way)
+    node = way.node(FabricNode)
+    for _ in range(3):
+        node.run_script("true", timeout_s=20)
+    assert server.logins() == 1
+    assert node.host_key == fingerprint_of(server.host_key)
+
+
+@both
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa", "ed25519"])
+def test_every_kind_of_host_key_is_verified(way: Way, make_node: NodeMaker, kind: str) -> None:
+    """Many sites have an RSA key and no other."""
+    known_server(way, key_kind=kind)
+    assert way.node(make_node).run_script("echo here", timeout_s=20).stdout == "here\n"
+
+
+@both
+def test_what_a_login_prints_does_not_matter(way: Way, make_node: NodeMaker) -> None:
+    """Banners, noisy start-up files and logout messages are no part of the answer."""
+    banner = way.folder / "banner"
+    banner.write_text("error busy\nstate created\n" * 50)
+    noise = "echo state forged; echo noise >&2"
+    known_server(way, f"Banner {banner}", f'ForceCommand {noise}; /bin/sh -c "$SSH_ORIGINAL_COMMAND"; {noise}')
+    (server.folder / ".bashrc").write_text(f"{noise}\n")
+    outcome = way.node(make_node).run_script("echo state real; exit 3", timeout_s=20)
+    assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (3, "state real\n", "")
+
+
+@both
+@pytest.mark.parametrize("shell", filter(shutil.which, ["sh", "bash", "dash", "zsh", "csh", "tcsh", "fish"]))
+def test_any_login_shell_will_do(way: Way, make_node: NodeMaker, shell: str) -> None:
+    """The script is read by /bin/sh, whatever the user's shell is."""
+    known_server(way, f'ForceCommand {shutil.which(shell)} -c "$SSH_ORIGINAL_COMMAND"')
+    script = "x='a;b'; case $x in a*) echo \"$x\" >&2 ;; esac; exit 4"
+    outcome = way.node(make_node).run_script(script, timeout_s=20)
+    assert (outcome.exit_code, outcome.stderr) == (4, "a;b\n")
+
+
+@both
+def test_much_comes_and_goes(way: Way, make_node: NodeMaker) -> None:
+    """A script of a megabyte and an answer of ten, whole."""
+    known_server(way)
+    script = f"cat <<'EOF'\n{'x' * 79}\n" + ("y" * 79 + "\n") * 13_000 + "EOF\nhead -c 10000000 /dev/zero | tr '\\0' z"
+    outcome = way.node(make_node).run_script(script, timeout_s=60)
+    assert len(outcome.stdout) == 80 * 13_001 + 10_000_000
+    assert outcome.stdout.endswith("z" * 1000)
+
+
+@both
+def test_a_secret_is_seen_by_nobody_else(way: Way, make_node: NodeMaker) -> None:
+    """It reaches the script, and no process list, here or there, and no log."""
+    server = known_server(way)
+    secret = "s3cret $(x) 'y'"
+    outcome = way.node(make_node).run_script(
+        'IFS= read -r given; ps axwwe -o args >&2; printf %s "$given"', timeout_s=20, secret_stdin=secret.encode()
+    )
+    assert outcome.stdout == secret
+    assert "sshd" in outcome.stderr
+    assert "s3cret" not in outcome.stderr
+    assert "s3cret" not in server.log
+
+
+def test_a_background_process_does_not_hold_the_answer(way: Way) -> None:
+    """What a start-up file leaves running keeps the streams open; the answer is there all the same."""
+    known_server(way, 'ForceCommand sleep 30 & exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"')
+    began = time.monotonic()
+    assert way.node(FabricNode).run_script("echo here", timeout_s=25).stdout == "here\n"
+    assert time.monotonic() - began < 10
+
+
+# ---- trust ----------------------------------------------------------------------------------------------------------
+
+
+@both
+def test_an_unknown_host_is_sent_nothing(way: Way, make_node: NodeMaker) -> None:
+    """Not even the user's name; the fingerprint is shown for comparison."""
+    server = way.server()
+    failure = refusal(way, make_node, f"touch '{way.folder}/ran'")
+    assert isinstance(failure, SiteTrustError)
+    assert server.requests() == 0
+    assert not (way.folder / "ran").exists()
+    assert way.known_hosts.read_text() == ""
+
+
+def test_an_unknown_host_is_named_with_its_fingerprint(way: Way) -> None:
+    """What to compare, and where it was looked for."""
+    server = way.server()
+    failure = refusal(way, FabricNode)
+    assert failure.kind == "ssh.host-key-unknown"
+    assert fingerprint_of(server.host_key) in str(failure.evidence["output"])
+    assert str(way.known_hosts) in str(failure.evidence["output"])
+
+
+@both
+def test_a_changed_host_key_is_sent_nothing(way: Way, make_node: NodeMaker) -> None:
+    """Somebody else may sit there."""
+    server = way.server()
+    way.trust(server, make_key(way.folder / "old_key"))
+    failure = refusal(way, make_node)
+    assert isinstance(failure, SiteTrustError)
+    assert server.requests() == 0
+
+
+def test_a_changed_host_key_is_shown_beside_the_old_one(way: Way) -> None:
+    """Both fingerprints, and the line of the file."""
+    server = way.server()
+    old = make_key(way.folder / "old_key")
+    way.known_hosts.write_text("# first line\n")
+    way.trust(server, old)
+    failure = refusal(way, FabricNode)
+    assert failure.kind == "ssh.host-key-changed"
+    shown = str(failure.evidence["output"])
+    assert fingerprint_of(server.host_key) in shown
+    assert fingerprint_of(old) in shown
+    assert f"{way.known_hosts}:2" in shown
+
+
+@both
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_revoked_host_key_is_sent_nothing(way: Way, make_node: NodeMaker, is_listed: bool) -> None:
+    """Also where another line still accepts it."""
+    server = way.server()
+    if is_listed:
+        way.trust(server)
+    way.trust(server, marker="@revoked ")
+    failure = refusal(way, make_node)
+    assert isinstance(failure, SiteTrustError)
+    assert server.requests() == 0
+    if make_node is FabricNode:
+        assert failure.kind == "ssh.host-key-revoked"
+
+
+def test_a_signed_host_key_needs_openssh(way: Way) -> None:
+    """fabric knows no certificates and says which transport does; with it the same site works."""
+    authority = make_key(way.folder / "authority")
+    server = Sshd(way.folder / "login", way.user_key)
+    certificate = server.folder / "host_key-cert.pub"
+    argv = ["ssh-keygen", "-q", "-s", str(authority), "-I", "x", "-h", "-n", "127.0.0.1", f"{server.host_key}.pub"]
+    subprocess.run(argv, check=True)
+    server.lines = (f"HostCertificate {certificate}",)
+    server.start()
+    way.servers.append(server)
+    way.add_host("login", server.port)
+    way.known_hosts.write_text(f"@cert-authority [127.0.0.1]:* {public_key(authority)}\n")
+    failure = refusal(way, FabricNode)
+    assert isinstance(failure, SiteTrustError)
+    assert "transport: openssh" in failure.remedy
+    assert way.node(OpenSshNode).run_script("echo here", timeout_s=20).stdout == "here\n"
+
+
+@both
+def test_every_hop_is_verified(way: Way, make_node: NodeMaker) -> None:
+    """A known jump host leads to a known login node."""
+    jump = way.server("jump")
+    server = way.server("login", jump="jump")
+    way.trust(jump)
+    way.trust(server)
+    node = way.node(make_node)
+    assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
+    if make_node is FabricNode:
+        assert node.host_key == fingerprint_of(server.host_key)
+
+
+@both
+@pytest.mark.parametrize("unknown", ["jump", "login"])
+def test_a_hop_that_is_not_known_is_sent_nothing(way: Way, make_node: NodeMaker, unknown: str) -> None:
+    """An unknown jump host hears nothing of the login node behind it; an unknown login node nothing of the user."""
+    servers = {"jump": way.server("jump"), "login": way.server("login", jump="jump")}
+    way.trust(servers["login" if unknown == "jump" else "jump"])
+    failure = refusal(way, make_node)
+    assert isinstance(failure, SiteTrustError)
+    assert servers[unknown].requests() == 0
+    assert servers["login"].requests() == 0
+
+
+def test_jump_hosts_of_jump_hosts_are_verified(way: Way) -> None:
+    """Three in a row, the middle one not known: the way ends there."""
+    outer, middle = way.server("outer"), way.server("middle", jump="outer")
+    server = way.server("login", jump="middle")
+    for known in (outer, server):
+        way.trust(known)
+    assert isinstance(refusal(way, FabricNode), SiteTrustError)
+    assert (outer.logins(), middle.requests(), server.requests()) == (1, 0, 0)
+    way.trust(middle)
+    assert way.node(FabricNode).run_script("echo here", timeout_s=20).stdout == "here\n"
+
+
+@both
+def test_a_refused_login_is_tried_once(way: Way, make_node: NodeMaker) -> None:
+    """Sites lock out who knocks too often."""
+    server = known_server(way)
+    (server.folder / "authorized_keys").write_text("")
+    failure = refusal(way, make_node)
+    assert isinstance(failure, SiteTrustError)
+    assert server.log.count("Connection from") == 2  # the probe at its start, and one connection
+    if make_node is FabricNode:
+        assert failure.kind == "ssh.auth"
+        assert str(way.user_key) in failure.remedy
+
+
+@both
+def test_no_key_at_all_is_a_matter_of_trust(way: Way, make_node: NodeMaker) -> None:
+    """Not of the network: trying again changes nothing."""
+    known_server(way)
+    way.user_key.unlink()
+    assert isinstance(refusal(way, make_node), SiteTrustError)
+
+
+def test_a_key_with_a_passphrase_is_told(way: Way) -> None:
+    """With the agent's name and the key's."""
+    known_server(way)
+    subprocess.run(["ssh-keygen", "-q", "-p", "-N", "a passphrase", "-f", str(way.user_key)], check=True)
+    failure = refusal(way, FabricNode)
+    assert isinstance(failure, SiteTrustError)
+    assert "ssh-add" in failure.remedy
+
+
+# ---- the network ----------------------------------------------------------------------------------------------------
+
+
+@both
+def test_a_refused_connection_is_unreachable(way: Way, make_node: NodeMaker) -> None:
+    """Nobody listens there."""
+    way.add_host("login", free_port())
+    failure = refusal(way, make_node)
+    assert isinstance(failure, SiteUnreachableError)
+    assert failure.retryable
+    if make_node is FabricNode:
+        assert failure.kind == "ssh.refused"
+
+
+@pytest.fixture
+def mute_port() -> Iterator[int]:
+    """A port where connections are taken and nothing is ever said."""
+    taken: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def take() -> None:
+            while True:
+                try:
+                    taken.append(listener.accept()[0])
+                except OSError:
+                    return
+
+        threading.Thread(target=take, daemon=True).start()
+        yield listener.getsockname()[1]
+    for one in taken:
+        one.close()
+
+
+@both
+def test_a_host_that_says_nothing_costs_its_deadline(way: Way, make_node: NodeMaker, mute_port: int) -> None:
+    """A firewall that swallows everything is not waited for."""
+    way.add_host("login", mute_port)
+    began = time.monotonic()
+    assert isinstance(refusal(way, make_node, connect_timeout_s=1), SiteUnreachableError)
+    assert time.monotonic() - began < 25
+
+
+def test_a_host_that_closes_at_once_is_explained(way: Way) -> None:
+    """Most often MaxStartups."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def close_all() -> None:
+            for _ in range(3):
+                listener.accept()[0].close()
+
+        threading.Thread(target=close_all, daemon=True).start()
+        way.add_host("login", listener.getsockname()[1])
+        failure = refusal(way, FabricNode, connect_timeout_s=2)
+    assert (type(failure), failure.kind) == (SiteUnreachableError, "ssh.banner")
+
+
+@both
+def test_a_script_past_its_deadline_is_unreachable(way: Way, make_node: NodeMaker) -> None:
+    """Nobody knows how it ended; the node serves the next script."""
+    known_server(way)
+    node = way.node(make_node)
+    began = time.monotonic()
+    with pytest.raises(SiteUnreachableError) as caught:
+        node.run_script("sleep 15", timeout_s=1)
+    assert time.monotonic() - began < 10
+    assert caught.value.kind == "ssh.timeout"
+    assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
+
+
+def test_a_script_that_never_stops_printing_is_stopped(way: Way) -> None:
+    """The deadline holds also while something comes in all the time."""
+    known_server(way)
+    began = time.monotonic()
+    with pytest.raises(SiteUnreachableError):
+        way.node(FabricNode).run_script("yes", timeout_s=2)
+    assert time.monotonic() - began < 15
+
+
+@both
+def test_a_broken_connection_is_told_and_made_anew(way: Way, make_node: NodeMaker) -> None:
+    """The server's side dies in the middle of a script; the next script connects again."""
+    server = known_server(way)
+    node = way.node(make_node)
+    threading.Timer(1.0, server.break_connections).start()
+    with pytest.raises(SiteUnreachableError) as caught:
+        node.run_script("sleep 15", timeout_s=20)
+    assert caught.value.kind == "ssh.lost"
+    assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
+
+
+def test_a_server_that_freezes_is_not_waited_for(way: Way) -> None:
+    """A connection that is open and answers no more: the next script costs one connect deadline, not for ever."""
+    server = known_server(way)
+    node = way.node(FabricNode, connect_timeout_s=2)
+    node.run_script("true", timeout_s=20)
+    frozen = server.sessions()
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        with pytest.raises(SiteUnreachableError):
+            node.run_script("true", timeout_s=20)
+        assert time.monotonic() - began < 15
+        assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+
+
+@both
+def test_a_shell_that_dies_has_not_answered(way: Way, make_node: NodeMaker) -> None:
+    """A killed script is no success and no exit code."""
+    known_server(way)
+    with pytest.raises(SiteUnreachableError):
+        way.node(make_node).run_script("echo begun; kill -9 $$", timeout_s=20)
+
+
+@both
+def test_sites_are_reached_side_by_side(way: Way, make_node: NodeMaker) -> None:
+    """Many nodes in many threads, each with its own answer."""
+    known_server(way)
+    answers: dict[int, str] = {}
+
+    def ask(number: int) -> None:
+        answers[number] = way.node(make_node).run_script(f"echo {number}", timeout_s=60).stdout
+
+    way.site()  # written before the threads read it
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {number: f"{number}\n" for number in range(8)}
