@@ -24,6 +24,8 @@ from hpcbake.ship.ports import SiteNode
 from tests.integration.sshd import Sshd, fingerprint_of, free_port, make_key, public_key, require_sshd
 
 NodeMaker = Callable[[Site], SiteNode]
+#: Whatever of these this machine has.
+SHELLS = [name for name in ("sh", "bash", "dash", "zsh", "csh", "tcsh", "fish") if shutil.which(name)]
 both = pytest.mark.parametrize("make_node", [FabricNode, OpenSshNode], ids=["fabric", "openssh"])
 
 
@@ -141,14 +143,14 @@ def test_what_a_login_prints_does_not_matter(way: Way, make_node: NodeMaker) -> 
     banner = way.folder / "banner"
     banner.write_text("error busy\nstate created\n" * 50)
     noise = "echo state forged; echo noise >&2"
-    known_server(way, f"Banner {banner}", f'ForceCommand {noise}; /bin/sh -c "$SSH_ORIGINAL_COMMAND"; {noise}')
+    server = known_server(way, f"Banner {banner}", f'ForceCommand {noise}; /bin/sh -c "$SSH_ORIGINAL_COMMAND"; {noise}')
     (server.folder / ".bashrc").write_text(f"{noise}\n")
     outcome = way.node(make_node).run_script("echo state real; exit 3", timeout_s=20)
     assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (3, "state real\n", "")
 
 
 @both
-@pytest.mark.parametrize("shell", filter(shutil.which, ["sh", "bash", "dash", "zsh", "csh", "tcsh", "fish"]))
+@pytest.mark.parametrize("shell", SHELLS)
 def test_any_login_shell_will_do(way: Way, make_node: NodeMaker, shell: str) -> None:
     """The script is read by /bin/sh, whatever the user's shell is."""
     known_server(way, f'ForceCommand {shutil.which(shell)} -c "$SSH_ORIGINAL_COMMAND"')
