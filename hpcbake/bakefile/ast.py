@@ -6,7 +6,14 @@ knows how the text was parsed; `encode` and `decode` turn a tree into plain JSON
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hpcbake.bakefile.record import dataclass_transform
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: Any of the expression classes below. Not a union: mypy never finishes with tuples that hold each other.
 Node = Any
@@ -14,7 +21,29 @@ Node = Any
 Step = Any
 
 
-class Literal(NamedTuple):
+@dataclass_transform(frozen_default=True)
+class SyntaxNode(tuple[Any, ...]):
+    """A tuple with names for its parts: a hundred thousand of them are made for a large file."""
+
+    if TYPE_CHECKING:
+        _fields: ClassVar[tuple[str, ...]]
+    else:
+
+        def __init_subclass__(cls) -> None:
+            cls._fields = tuple(cls.__annotations__)
+            for place, name in enumerate(cls._fields):
+                setattr(cls, name, property(itemgetter(place)))
+
+        def __new__(cls, *parts: object) -> SyntaxNode:
+            return tuple.__new__(cls, parts)
+
+    def altered(self, **parts: object) -> Self:
+        """This node with some parts replaced."""
+        make: Callable[..., Self] = type(self)
+        return make(*[parts.get(name, part) for name, part in zip(self._fields, self, strict=True)])
+
+
+class Literal(SyntaxNode):
     """`null`, `true`, `false`, or a piece of literal text inside a template (already unescaped)."""
 
     value: bool | str | None
@@ -22,7 +51,7 @@ class Literal(NamedTuple):
     end: int
 
 
-class NumberLiteral(NamedTuple):
+class NumberLiteral(SyntaxNode):
     """A number as written; its value is exact, so the text is kept."""
 
     text: str
@@ -30,7 +59,7 @@ class NumberLiteral(NamedTuple):
     end: int
 
 
-class Template(NamedTuple):
+class Template(SyntaxNode):
     """A quoted string or heredoc: its parts are converted to strings and joined."""
 
     parts: tuple[Node, ...]
@@ -38,7 +67,7 @@ class Template(NamedTuple):
     end: int
 
 
-class Wrapped(NamedTuple):
+class Wrapped(SyntaxNode):
     """`"${x}"`: a template of one interpolation, which keeps the type of x."""
 
     inner: Node
@@ -46,7 +75,7 @@ class Wrapped(NamedTuple):
     end: int
 
 
-class Joined(NamedTuple):
+class Joined(SyntaxNode):
     """A `%{ for }` directive: the results of the loop joined into one string."""
 
     loop: Any
@@ -54,7 +83,7 @@ class Joined(NamedTuple):
     end: int
 
 
-class Parens(NamedTuple):
+class Parens(SyntaxNode):
     """An expression in parentheses; they matter for object keys and for spans."""
 
     inner: Node
@@ -62,7 +91,7 @@ class Parens(NamedTuple):
     end: int
 
 
-class Attr(NamedTuple):
+class Attr(SyntaxNode):
     """One `.name` of a traversal."""
 
     name: str
@@ -70,7 +99,7 @@ class Attr(NamedTuple):
     end: int
 
 
-class Key(NamedTuple):
+class Key(SyntaxNode):
     """One `[0]`, `["k"]` or `.0` of a traversal, with a literal key."""
 
     key: Node
@@ -78,7 +107,7 @@ class Key(NamedTuple):
     end: int
 
 
-class Variable(NamedTuple):
+class Variable(SyntaxNode):
     """A name, and the literal steps taken from it (`target.app.args["V"]`)."""
 
     name: str
@@ -87,7 +116,7 @@ class Variable(NamedTuple):
     end: int
 
 
-class Traversal(NamedTuple):
+class Traversal(SyntaxNode):
     """Literal steps taken from any other expression."""
 
     source: Node
@@ -96,7 +125,7 @@ class Traversal(NamedTuple):
     end: int
 
 
-class Index(NamedTuple):
+class Index(SyntaxNode):
     """`collection[key]` with a computed key; `bracket` is where `[` stands."""
 
     collection: Node
@@ -106,7 +135,7 @@ class Index(NamedTuple):
     end: int
 
 
-class SplatItem(NamedTuple):
+class SplatItem(SyntaxNode):
     """Inside a splat: the element that is being visited. `full` tells `[*]` from `.*`."""
 
     full: bool
@@ -114,7 +143,7 @@ class SplatItem(NamedTuple):
     end: int
 
 
-class Splat(NamedTuple):
+class Splat(SyntaxNode):
     """`source[*].each` or `source.*.each`; `each` is written in terms of SplatItem."""
 
     source: Node
@@ -123,7 +152,7 @@ class Splat(NamedTuple):
     end: int
 
 
-class Call(NamedTuple):
+class Call(SyntaxNode):
     """A function call; `expand` is the trailing `...`; `name_end` and `close` bound name and `)`."""
 
     name: str
@@ -135,7 +164,7 @@ class Call(NamedTuple):
     end: int
 
 
-class Conditional(NamedTuple):
+class Conditional(SyntaxNode):
     """`condition ? yes : no`, and the `%{ if }` directive."""
 
     condition: Node
@@ -145,7 +174,7 @@ class Conditional(NamedTuple):
     end: int
 
 
-class Operation(NamedTuple):
+class Operation(SyntaxNode):
     """Operators of one precedence level, applied from left to right: `first op operand op operand …`."""
 
     first: Node
@@ -154,7 +183,7 @@ class Operation(NamedTuple):
     end: int
 
 
-class Unary(NamedTuple):
+class Unary(SyntaxNode):
     """`-x` or `!x`."""
 
     operator: str
@@ -163,7 +192,7 @@ class Unary(NamedTuple):
     end: int
 
 
-class TupleNode(NamedTuple):
+class TupleNode(SyntaxNode):
     """`[a, b]`."""
 
     items: tuple[Node, ...]
@@ -171,7 +200,7 @@ class TupleNode(NamedTuple):
     end: int
 
 
-class ObjectNode(NamedTuple):
+class ObjectNode(SyntaxNode):
     """`{ key = value }`. A bare name as key is a Variable without steps and means its own name."""
 
     items: tuple[tuple[Node, Node], ...]
@@ -179,7 +208,7 @@ class ObjectNode(NamedTuple):
     end: int
 
 
-class For(NamedTuple):
+class For(SyntaxNode):
     """`[for k, v in collection : value if condition]`, or `{… key => value…}` when `key` is given."""
 
     key_name: str
@@ -193,7 +222,7 @@ class For(NamedTuple):
     end: int
 
 
-class Broken(NamedTuple):
+class Broken(SyntaxNode):
     """A template in a JSON file that cannot be read: an error if it is evaluated."""
 
     code: str
@@ -203,7 +232,7 @@ class Broken(NamedTuple):
     end: int
 
 
-class Attribute(NamedTuple):
+class Attribute(SyntaxNode):
     """`name = expression` in a body; `start`..`name_end` is the name."""
 
     name: str
@@ -213,7 +242,7 @@ class Attribute(NamedTuple):
     end: int
 
 
-class Label(NamedTuple):
+class Label(SyntaxNode):
     """One label of a block header."""
 
     text: str
@@ -221,7 +250,7 @@ class Label(NamedTuple):
     end: int
 
 
-class Block(NamedTuple):
+class Block(SyntaxNode):
     """`type "label" { … }`. `header_end` is just past the opening brace, `type_end` just past the type."""
 
     type: str
@@ -233,7 +262,7 @@ class Block(NamedTuple):
     end: int
 
 
-class Body(NamedTuple):
+class Body(SyntaxNode):
     """What stands in a file or between the braces of a block, in the order it was written."""
 
     attributes: tuple[Attribute, ...]

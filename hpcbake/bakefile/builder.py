@@ -225,11 +225,11 @@ def _apply(source: Any, step: Any) -> ast.Node:
         return _apply_splat(source, step)
     if isinstance(source, ast.Splat) and _is_full(source):
         each = _apply(source.each, step)
-        return source._replace(each=each, end=each.end)
+        return source.altered(each=each, end=each.end)
     if isinstance(step, ast.Key) and not _is_literal_key(step.key):
         return ast.Index(source, step.key, step.start, source.start, step.end)
     if isinstance(source, (ast.Variable, ast.Traversal)):
-        return source._replace(steps=(*source.steps, step), end=step.end)
+        return source.altered(steps=(*source.steps, step), end=step.end)
     return ast.Traversal(source, (step,), source.start, step.end)
 
 
@@ -256,7 +256,7 @@ def _apply_splat(source: Any, splat: _Splat) -> ast.Node:
         raise UnexpectedTokenError(marker, None, ("NAME",))
     if isinstance(source, ast.Splat) and _is_full(source):
         each = _apply_splat(source.each, splat)
-        return source._replace(each=each, end=each.end)
+        return source.altered(each=each, end=each.end)
     result: ast.Node = ast.Splat(source, ast.SplatItem(full, marker.start, marker.end), source.start, marker.end)
     for number, step in enumerate(steps):
         if full:
@@ -264,7 +264,7 @@ def _apply_splat(source: Any, splat: _Splat) -> ast.Node:
         elif isinstance(step, ast.Attr) or _is_short(step):
             assert isinstance(result, ast.Splat)
             each = _apply(result.each, step)
-            result = result._replace(each=each, end=each.end)
+            result = result.altered(each=each, end=each.end)
         else:
             for later in steps[number:]:
                 result = _apply(result, later)

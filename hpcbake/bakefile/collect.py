@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from hpcbake.bakefile import ast, codes
 from hpcbake.bakefile.diagnostics import Diagnostic
 from hpcbake.bakefile.functions import NAMES
+from hpcbake.bakefile.record import Record
 from hpcbake.bakefile.schema import BLOCKS, LOCALS, OTHER_NAMES, VALIDATION
 from hpcbake.bakefile.source import SourceFile, Span
 from hpcbake.bakefile.suggestion import nearest
 from hpcbake.bakefile.units import Unit
 
 
-@dataclass(frozen=True)
-class Sourced:
+class Sourced(Record):
     """An attribute, and the file it stands in."""
 
     source: SourceFile
@@ -26,8 +25,7 @@ class Sourced:
         return Span(self.source, self.attribute.start, self.attribute.name_end)
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(Record):
     """A labelled block, and the file it stands in."""
 
     name: str
@@ -52,17 +50,17 @@ class Definition:
         return Span(self.source, node.start, node.end)
 
 
-@dataclass
 class Collected:
     """Everything that is defined, by kind and name, in file order."""
 
-    variables: dict[str, Definition] = field(default_factory=dict)
-    functions: dict[str, Definition] = field(default_factory=dict)
-    globals: dict[str, Sourced] = field(default_factory=dict)
-    locals: dict[str, Sourced] = field(default_factory=dict)
-    blocks: list[Definition] = field(default_factory=list)
-    errors: list[Diagnostic] = field(default_factory=list)
-    found: list[Diagnostic] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.variables: dict[str, Definition] = {}
+        self.functions: dict[str, Definition] = {}
+        self.globals: dict[str, Sourced] = {}
+        self.locals: dict[str, Sourced] = {}
+        self.blocks: list[Definition] = []
+        self.errors: list[Diagnostic] = []
+        self.found: list[Diagnostic] = []
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:

@@ -7,10 +7,10 @@ every expression and gives plain Python values; the resolution half merges them 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from hpcbake.bakefile.diagnostics import Diagnostic
+from hpcbake.bakefile.record import Record
 from hpcbake.bakefile.source import SourceFile, Span
 
 #: A target's attribute, converted to the attribute's type. Lists of `str | dict` are the entries of cache-from,
@@ -19,8 +19,7 @@ from hpcbake.bakefile.source import SourceFile, Span
 AttributeValue = None | str | bool | list[str] | dict[str, str | None] | list[str | dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class TargetDefinition:
+class TargetDefinition(Record):
     """One target block after matrix expansion.
 
     `attributes` is keyed by the HCL names (`cache-from`, `inherits`, …) and holds only what is set: an attribute
@@ -33,8 +32,7 @@ class TargetDefinition:
     span: Span
 
 
-@dataclass(frozen=True)
-class GroupDefinition:
+class GroupDefinition(Record):
     """One group block, or the group that a matrix makes of its expansions (`is_matrix`)."""
 
     name: str
@@ -44,8 +42,7 @@ class GroupDefinition:
     is_matrix: bool = False
 
 
-@dataclass(frozen=True)
-class VariableDefinition:
+class VariableDefinition(Record):
     """One declared variable as `--list=variables` shows it.
 
     `type_name` is friendly (`list of string`); `value` is the string itself or JSON text of any other value,
@@ -58,14 +55,13 @@ class VariableDefinition:
     description: str
 
 
-@dataclass(frozen=True)
-class Definitions:
+class Definitions(Record):
     """Everything that a set of HCL and JSON bake files defines, in file order."""
 
     targets: tuple[TargetDefinition, ...] = ()
     groups: tuple[GroupDefinition, ...] = ()
     variables: tuple[VariableDefinition, ...] = ()
-    warnings: tuple[Diagnostic, ...] = field(default=())
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 def read_definitions(

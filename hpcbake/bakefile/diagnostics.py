@@ -6,8 +6,8 @@ Errors travel as one BakeFileError that carries all of them; warnings travel bes
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from hpcbake.bakefile.record import Record
 from hpcbake.bakefile.source import Span, excerpt, printable
 from hpcbake.errors import ConfigError
 from hpcbake.model.plan import PlanWarning
@@ -16,8 +16,7 @@ from hpcbake.model.plan import PlanWarning
 SHOWN_ERRORS = 20
 
 
-@dataclass(frozen=True)
-class Diagnostic:
+class Diagnostic(Record):
     """One thing to say: `code` is stable (`HB-BAKE-020`), `message` one sentence, `help` what to do about it."""
 
     code: str

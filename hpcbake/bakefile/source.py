@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from functools import cached_property
+
+from hpcbake.bakefile.record import Record
 
 #: How a file is to be read. Compose files are not this package half's business but have positions too.
 HCL = "hcl"
@@ -20,13 +21,15 @@ COMPOSE = "compose"
 SPACES = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 
 
-@dataclass(frozen=True)
-class SourceFile:
+class SourceFile(Record):
     """One bake file: its name as the user gave it, its text, and how to read it (`hcl`, `json`, `compose`)."""
 
     name: str
-    text: str = field(repr=False)
+    text: str
     kind: str = HCL
+
+    def __repr__(self) -> str:
+        return f"SourceFile({self.name!r})"
 
     @cached_property
     def _line_starts(self) -> tuple[int, ...]:
@@ -64,11 +67,10 @@ class SourceFile:
         return count_graphemes(before) + 1
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(Record):
     """A stretch of one source file: `start` inclusive, `end` exclusive, both character offsets."""
 
-    source: SourceFile = field(repr=False)
+    source: SourceFile
     start: int
     end: int
 

@@ -83,7 +83,7 @@ def _stripped(parts: Sequence[Part]) -> list[Piece]:
             literal = pieces[-1]
             assert isinstance(literal, ast.Literal)
             assert isinstance(literal.value, str)
-            pieces[-1] = literal._replace(value=literal.value.rstrip(SPACES))
+            pieces[-1] = literal.altered(value=literal.value.rstrip(SPACES))
         pieces.append(part)
         strip_next, before_is_literal = part.strip_after, False
     return pieces
@@ -116,7 +116,7 @@ def _without_indent(piece: Piece, count: int) -> Piece:
     assert isinstance(piece, ast.Literal)
     text = str(piece.value)
     cut = "".join(split_graphemes(text)[count:]) if not text[:count].isascii() else text[count:]
-    return piece._replace(value=cut, start=piece.start + len(text) - len(cut))
+    return piece.altered(value=cut, start=piece.start + len(text) - len(cut))
 
 
 def _melded(pieces: list[Piece]) -> list[Piece]:

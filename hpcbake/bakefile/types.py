@@ -6,17 +6,15 @@ what, depends on the difference.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
+from hpcbake.bakefile.record import Record
 
-class Type:
+
+class Type(Record):
     """Base of all types."""
 
-    __slots__ = ()
 
-
-@dataclass(frozen=True)
 class Primitive(Type):
     """string, number, bool; and `any`, the type that is not known (of a bare null)."""
 
@@ -29,27 +27,22 @@ BOOL = Primitive("bool")
 ANY = Primitive("dynamic")
 
 
-@dataclass(frozen=True)
 class ListType(Type):
     element: Type
 
 
-@dataclass(frozen=True)
 class SetType(Type):
     element: Type
 
 
-@dataclass(frozen=True)
 class MapType(Type):
     element: Type
 
 
-@dataclass(frozen=True)
 class TupleType(Type):
     elements: tuple[Type, ...]
 
 
-@dataclass(frozen=True)
 class ObjectType(Type):
     """Attributes sorted by name; `optional` names may be absent from a value that is converted to this type."""
 
@@ -61,7 +54,6 @@ class ObjectType(Type):
         return dict(self.attributes)
 
 
-@dataclass(frozen=True)
 class OpaqueType(Type):
     """What only certain functions understand: `bytes`, and types as values."""
 

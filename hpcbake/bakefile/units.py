@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
 from hpcbake.bakefile import ast, codes
 from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
+from hpcbake.bakefile.record import Record
 from hpcbake.bakefile.source import JSON, SourceFile
 from hpcbake.bakefile.store import Store
 
@@ -21,8 +21,7 @@ _PARSER = ("ast", "builder", "hcljson", "jsontext", "scanner", "syntax", "templa
 MAX_CHARACTERS = 1_000_000
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(Record):
     """One file, parsed."""
 
     source: SourceFile

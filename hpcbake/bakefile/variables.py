@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from hpcbake.bakefile import ast, codes
 from hpcbake.bakefile.collect import Definition, Sourced
@@ -16,6 +15,7 @@ from hpcbake.bakefile.evaluate import Evaluator
 from hpcbake.bakefile.jsonvalue import to_json
 from hpcbake.bakefile.number import Number, from_float
 from hpcbake.bakefile.overridevalues import OverrideError, from_csv, from_json, is_csv_type
+from hpcbake.bakefile.record import Record
 from hpcbake.bakefile.scope import DefinitionError, EvaluationError, Scope
 from hpcbake.bakefile.source import Span
 from hpcbake.bakefile.typeexpr import parse_type
@@ -30,8 +30,7 @@ _FLOAT = re.compile(rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-
 _HEX_FLOAT = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+")
 
 
-@dataclass(frozen=True)
-class Overrides:
+class Overrides(Record):
     """Values from outside: the environment, and `--var`, which wins."""
 
     environment: Mapping[str, str]

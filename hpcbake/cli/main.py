@@ -11,8 +11,6 @@ from typing import NoReturn
 
 import click
 
-from hpcbake import __version__
-
 #: verb → (module, one-line help). The order is the order of `hpcbake --help`: the common path first.
 VERBS: dict[str, tuple[str, str]] = {
     "ship": (
@@ -49,13 +47,28 @@ class VerbGroup(click.Group):
             formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
 
 
+def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from hpcbake import __version__  # takes a moment to look up
+
+        click.echo(f"hpcbake, version {__version__}")
+        context.exit()
+
+
 @click.command(
     cls=VerbGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Exit codes: 0 fine, 3 partly, 10 your files, 30 does not fit, 40 unreachable, 50 smoke test failed; "
     "all of them: docs/reference/exit-codes.md",
 )
-@click.version_option(__version__, prog_name="hpcbake")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def hpcbake() -> None:
     """From a bake file to a tested, promoted SIF on every HPC cluster, with one command."""
 

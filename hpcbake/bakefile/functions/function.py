@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from hpcbake.bakefile.record import Record
 from hpcbake.bakefile.types import ANY, Type
 from hpcbake.bakefile.values import Value
 
@@ -19,8 +19,7 @@ class FunctionError(Exception):
         self.advice = advice
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(Record):
     """One parameter. Arguments are converted to `type`; null is refused unless `nullable`."""
 
     name: str
@@ -28,8 +27,7 @@ class Parameter:
     nullable: bool = False
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(Record):
     """`compute` is called with the converted arguments, one by one.
 
     A `special` function is called with the evaluator and the call's node instead, and decides itself what to evaluate.
