@@ -82,10 +82,13 @@ def portable_plan(plan: Plan) -> dict[str, JsonValue]:
             name: {"targets": [escape_template(t) for t in group.targets]}
             for name, group in sorted(plan.groups.items())
         }
-    document["target"] = {
-        name: {key: _portable_value(key, value) for key, value in target.attributes.items() if key not in _TOO_YOUNG}
-        for name, target in sorted(plan.targets.items())
-    }
+    if plan.targets:  # an empty object would be a block without its label
+        document["target"] = {
+            name: {
+                key: _portable_value(key, value) for key, value in target.attributes.items() if key not in _TOO_YOUNG
+            }
+            for name, target in sorted(plan.targets.items())
+        }
     return document
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -9,8 +10,19 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from hpcbake.bakefile import portable_plan, resolve
+from hpcbake.errors import HpcbakeError
+from hpcbake.model.plan import JsonValue
 from tests.golden.bake_programs import BakeRun, bake_runs, compose_runs
-from tests.golden.buildx import buildx_plan, comparable, find_buildx, our_plan, write_files
+from tests.golden.buildx import (
+    buildx_plan,
+    clean_environment,
+    comparable,
+    find_buildx,
+    our_plan,
+    parse_arguments,
+    write_files,
+)
 
 #: So many random runs; more with HPCBAKE_ORACLE_RUNS.
 RUNS = int(os.environ.get("HPCBAKE_ORACLE_RUNS", "40"))
@@ -46,3 +58,32 @@ def test_random_bake_files_give_the_plan_that_buildx_prints(run: BakeRun) -> Non
 def test_random_compose_files_give_the_plan_that_buildx_prints(run: BakeRun) -> None:
     """Two compose files laid over each other, `extends`, `.env`, a bake file on top."""
     compare(run)
+
+
+@pytest.mark.needs_buildx
+@needs_buildx
+@random_runs
+@given(bake_runs())
+def test_a_portable_plan_means_the_same_to_buildx(run: BakeRun) -> None:
+    """What is handed to BuildKit is what was resolved: no text is evaluated twice, no entry lost."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_files(folder, run.files)
+        try:
+            plan = resolve(
+                parse_arguments(run.arguments), folder=folder, environment=clean_environment(run.environment)
+            )
+        except HpcbakeError:
+            return
+        if not all(group.targets for group in plan.groups.values()):
+            return  # buildx takes an empty group inside another for a target
+        (folder / "plan.json").write_text(json.dumps(portable_plan(plan)), encoding="utf-8")
+        theirs = buildx_plan(folder, ["-f", "plan.json"], {})
+        assert comparable(theirs) == comparable(_without_descriptions(plan.as_json())), theirs
+
+
+def _without_descriptions(document: JsonValue) -> JsonValue:
+    """An older program would not know them, so a portable plan has none."""
+    if isinstance(document, dict):
+        return {key: _without_descriptions(value) for key, value in document.items() if key != "description"}
+    return document
