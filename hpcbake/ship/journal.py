@@ -70,15 +70,19 @@ class PastRun:
 
 
 def read_entries(path: Path) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Entries in order, each with whether its chain hash fits. A torn last line (a power cut) ends the reading."""
+    """Entries in order, each with whether its chain hash fits. A torn last line (a power cut) ends the reading.
+
+    A whole line that cannot be read is an empty entry that does not fit.
+    """
     previous = _FIRST
     for line in path.read_bytes().splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            return
         try:
             entry = json.loads(line)
         except ValueError:
-            return
-        if not isinstance(entry, dict) or not line.endswith(b"\n"):
-            return
+            entry = {}
+        entry = entry if isinstance(entry, dict) else {}
         yield entry, entry.get("prev") == previous
         previous = hashlib.sha256(line).hexdigest()
 
@@ -99,10 +103,11 @@ def read_past_run(path: Path) -> PastRun | None:
         return None
     if first.get("act") != "begin":
         return None
+    pid = first.get("pid")
     return PastRun(
         id=str(first.get("run", "")),
         project=str(first.get("project", "")),
-        pid=int(first.get("pid", 0)),
+        pid=pid if isinstance(pid, int) and pid > 0 else 0,
         boot_id=str(first.get("boot_id", "")),
         last_stage=str(last.get("stage", "start")),
         last_site=str(last.get("site", "")),
@@ -127,6 +132,8 @@ def find_dead_run(runs: Path, project: str, *, boot_id: str) -> PastRun | None:
 
 def is_alive(pid: int) -> bool:
     """Does a process of this number run on this machine? Works without /proc, as on macOS."""
+    if pid <= 0:  # a process group to kill(2), and no process
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

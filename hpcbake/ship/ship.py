@@ -98,7 +98,7 @@ def _run_sites(runs: Sequence[SiteRun], sites: Sequence[Site], parallel: int) ->
                 return
             done.put((index, _run_guarded(runs[index], sites[index])))
 
-    for number in range(min(parallel, len(runs))):
+    for number in range(min(max(1, parallel), len(runs))):
         threading.Thread(target=work, name=f"site-{number}", daemon=True).start()
     records: dict[int, SiteRecord] = {}
     while len(records) < len(runs):
@@ -127,15 +127,14 @@ def _run_guarded(run: SiteRun, site: Site) -> SiteRecord:
         )
         record = run.record()
         failed = error_record("site", error)
-        return replace(record, images=tuple(_with_error(image, failed) for image in record.images))
+        images = tuple(_with_error(image, failed) for image in record.images)
+        return replace(record, images=images, notes=(*record.notes, error.message))
 
 
 def _with_error(image: ImageRecord, error: ErrorRecord) -> ImageRecord:
-    return (
-        image
-        if image.error or image.outcome is Outcome.UNCHANGED
-        else replace(image, error=error, outcome=Outcome.FAILED)
-    )
+    """An image that had come to its end before keeps it."""
+    has_ended = image.error is not None or image.outcome in (Outcome.OK, Outcome.UNCHANGED)
+    return image if has_ended else replace(image, error=error, outcome=Outcome.FAILED)
 
 
 def _move_tags(
@@ -153,6 +152,8 @@ def _move_tags(
                 world.registry.put_manifest(tag, manifest.content, manifest.media_type)
                 listener.step("promote", f"tag {tag} moved", image=image.name)
                 moved = True
+    except InterruptedByUserError:
+        raise
     except HpcbakeError as error:
         return replace(target, error=error_record("promote", error))
     return replace(target, tags_moved=moved)

@@ -362,8 +362,7 @@ class SiteRun:
             node=node,
             commands=self._world.commands,
         )
-        after = replace(item.found, current=done.after)
-        item.after = Release(after.current_digest, item.deployment.sif_sha256, item.deployment.path)
+        item.after = release_before(replace(item.found, current=done.after, current_sha256=item.deployment.sif_sha256))
         return (Outcome.OK if done.changed else Outcome.UNCHANGED), {"current": done.after, "was": done.before}
 
     # ---- book-keeping ----
