@@ -43,8 +43,18 @@ class ParseTable(NamedTuple):
     end: int
 
 
+#: One process needs one table.
+_loaded: list[ParseTable] = []
+
+
 def load_table(store: Store) -> ParseTable:
     """The parse table for expressions: from the cache, or built from python-hcl2's grammar (and then cached)."""
+    if not _loaded:
+        _loaded.append(_load_table(store))
+    return _loaded[0]
+
+
+def _load_table(store: Store) -> ParseTable:
     grammar = _grammar_file().read_text(encoding="utf-8")
     key = sha256("\n".join((_FORMAT, version("lark"), grammar)).encode()).hexdigest()
     cached = store.read("grammar", key)

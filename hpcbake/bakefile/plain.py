@@ -14,6 +14,7 @@ from hpcbake.bakefile.values import (
     ListValue,
     MapValue,
     Null,
+    ObjectValue,
     TupleValue,
     Value,
     type_of,
@@ -32,6 +33,9 @@ def typed_attribute(source: SourceFile, attribute: ast.Attribute, value: Value, 
     """The value converted to the attribute's type, as references to it see it. Raises EvaluationError."""
     if kind is Kind.ENTRIES:
         return typed_entries(source, attribute, value)
+    ready = _ready_made(value, kind)
+    if ready is not None:
+        return ready
     if isinstance(value, Null) and attribute.name == "description":
         raise _wrong_type(source, attribute, value, kind, "it must not be null")
     wanted = _TYPES[kind]
@@ -46,6 +50,18 @@ def typed_attribute(source: SourceFile, attribute: ast.Attribute, value: Value, 
         if empty:
             raise _wrong_type(source, attribute, value, kind, f"{empty[0]} is null")
     return typed
+
+
+def _ready_made(value: Value, kind: Kind) -> Value | None:
+    """What most values are converted to: all texts are texts already. None if it is not that simple."""
+    if kind is Kind.TEXT:
+        return value if isinstance(value, str) else None
+    if kind is Kind.TEXTS and type(value) is TupleValue and all(type(item) is str for item in value.items):
+        return ListValue(STRING, value.items)
+    maps = kind is Kind.MAP or kind is Kind.LOOSE_MAP
+    if maps and type(value) is ObjectValue and all(type(item) is str for item in value.items.values()):
+        return MapValue(STRING, value.items)
+    return None
 
 
 def to_plain(value: Value) -> AttributeValue:

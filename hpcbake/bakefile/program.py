@@ -39,7 +39,7 @@ def evaluate_files(
     store: Store | None = None,
 ) -> Definitions:
     """Read and evaluate all files. Raises BakeFileError with everything that is wrong."""
-    units = read_units(files, user_store() if store is None else store)
+    units = read_units(files, user_store(environment) if store is None else store)
     built_in = {"BAKE_CMD_CONTEXT": string(command_context), "BAKE_LOCAL_PLATFORM": string(local_platform)}
     with deep_recursion():
         collected = collect(units, frozenset(built_in))

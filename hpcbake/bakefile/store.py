@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -96,10 +98,19 @@ def _sweep(folder: Path) -> None:
         Path(entry.path).unlink(missing_ok=True)
 
 
-def user_store() -> Store:
-    """The store in the user's cache folder."""
+def user_store(environment: Mapping[str, str]) -> Store:
+    """The store in the user's cache folder, which HPCBAKE_CACHE_DIR may move."""
     if os.name != "posix":
         return NoStore()  # ownership cannot be checked the same way
+    return FolderStore(_cache_folder(environment) / "bakefile")
+
+
+def _cache_folder(environment: Mapping[str, str]) -> Path:
+    named, base = environment.get("HPCBAKE_CACHE_DIR"), environment.get("XDG_CACHE_HOME", "")
+    if named:
+        return Path(named)
+    if "linux" in sys.platform:  # what platformdirs would say, without the time that it takes to load
+        return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "hpcbake"
     from platformdirs import user_cache_path
 
-    return FolderStore(user_cache_path("hpcbake") / "bakefile")
+    return user_cache_path("hpcbake")

@@ -105,7 +105,7 @@ def _preference(left: Type, right: Type) -> int:
     for kind in (ListType, SetType, MapType):
         if isinstance(left, kind) and isinstance(right, kind):
             return _preference(left.element, right.element)
-    order: dict[type[Type], int] = {ListType: 0, TupleType: 1, SetType: -1, MapType: 0, ObjectType: 1}
+    order: dict[type[Type], int] = {ListType: 0, TupleType: 1, SetType: 1, MapType: 0, ObjectType: 1}
     pair = {type(left), type(right)}
     if len(pair) == 2 and (pair <= {ListType, TupleType, SetType} or pair == {MapType, ObjectType}):
         return order[type(left)] - order[type(right)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +13,11 @@ from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
 from hpcbake.bakefile.record import Record
 from hpcbake.bakefile.source import JSON, SourceFile
 from hpcbake.bakefile.store import Store
+
+try:
+    from _blake2 import blake2b  # hashlib would load OpenSSL, which nothing here needs
+except ImportError:
+    from hashlib import blake2b
 
 #: The modules that decide which tree a text gives.
 _PARSER = ("ast", "builder", "hcljson", "jsontext", "scanner", "syntax", "template", "template_scan", "textparse")
@@ -48,8 +52,7 @@ def _read_body(source: SourceFile, store: Store) -> ast.Body:
         raise BakeFileError(
             Diagnostic(codes.LIMIT, message, help="generate targets with a matrix instead of writing them out")
         )
-    digest = sha256(source.text.encode("utf-8", "surrogatepass")).hexdigest()
-    key = f"{digest}-{source.kind}-{_parser_state()}"
+    key = f"{_digest(source.text)}-{source.kind}-{_parser_state()}"
     cached = store.read("trees", key)
     if cached is not None:
         body = _decode(cached)
@@ -65,9 +68,12 @@ def _parser_state() -> str:
     folder = Path(__file__).parent
     with suppress(OSError):
         found = [(folder / f"{name}.py").stat() for name in _PARSER]
-        text = repr([(file.st_size, file.st_mtime_ns) for file in found])
-        return sha256(text.encode()).hexdigest()[:16]
+        return _digest(repr([(file.st_size, file.st_mtime_ns) for file in found]))[:16]
     return "packed"
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
 
 
 def _decode(text: str) -> ast.Body | None:

@@ -58,7 +58,7 @@ min: number number number*|modulo: number number number|multiply: number number 
 not: bool bool|notequal: bool any any|or: bool bool bool|parseint: number string number|pow: number number number
 range: list number number?|regex: any string string|regex_replace: string string string string
 regexall: list string string|replace: string string string string|reverse: string string|reverselist: list list
-sanitize: string string|semvercmp: bool string string|sethaselement: bool list any|setintersection: list list list
+sanitize: string string|sethaselement: bool list any|setintersection: list list list
 setproduct: list list list|setsubtract: list list list|setsymmetricdifference: list list list|setunion: list list list
 sha1: string string|sha256: string string|sha512: string string|signum: number number|slice: list list number number
 sort: list list|split: list string string|strlen: number string|substr: string string number number
