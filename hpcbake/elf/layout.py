@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,7 +27,9 @@ class Segment(NamedTuple):
     flags: int
     offset: int
     address: int
+    physical: int
     size: int
+    memory: int
     align: int
 
 
@@ -85,7 +88,7 @@ def read_layout(window: Window) -> tuple[Layout, str]:
         table = layout.read(offset, count * entry_size, "the table of program headers")
     except MalformedError as cause:
         return layout, str(cause)
-    segments = tuple(_read_segment(table, index * entry_size, order, bits) for index in range(count))
+    segments = tuple(_read_segments(table, entry_size, order, bits))
     return Layout(window, order, bits, kind, machine, segments), ""
 
 
@@ -102,12 +105,16 @@ def _extended_count(layout: Layout, section_offset: int) -> int:
     return int(count) or _MAX_SEGMENTS + 1
 
 
-def _read_segment(table: bytes, at: int, order: str, bits: int) -> Segment:
+def _read_segments(table: bytes, entry_size: int, order: str, bits: int) -> Iterator[Segment]:
     if bits == 64:
-        kind, flags, offset, address, _, size, _, align = struct.unpack_from(order + "IIQQQQQQ", table, at)
-    else:
-        kind, offset, address, _, size, _, flags, align = struct.unpack_from(order + "IIIIIIII", table, at)
-    return Segment(kind, flags, offset, address, size, align)
+        # Entries may be longer than the fields we know.
+        form = f"{order}IIQQQQQQ{entry_size - 56}x"
+        yield from map(Segment._make, struct.iter_unpack(form, table))
+        return
+    for kind, offset, address, physical, size, memory, flags, align in struct.iter_unpack(
+        f"{order}IIIIIIII{entry_size - 32}x", table
+    ):
+        yield Segment(kind, flags, offset, address, physical, size, memory, align)
 
 
 def aligned(value: int, align: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
 from hpcbake.elf.facts import ElfFacts, VersionNeed
@@ -174,12 +175,8 @@ def _dynamic_entries(layout: Layout, segment: Segment) -> list[tuple[int, int]]:
     content = layout.read(segment.offset, length - length % width, "the dynamic section")
     if not content:
         raise MalformedError("the dynamic section lies beyond the end of the file")
-    entries: list[tuple[int, int]] = []
-    for tag, value in struct.iter_unpack(layout.order + ("QQ" if layout.bits == 64 else "II"), content):
-        if tag == DT_NULL:
-            return entries
-        entries.append((tag, value))
-    return entries
+    pairs: Iterator[tuple[int, int]] = struct.iter_unpack(layout.order + ("QQ" if layout.bits == 64 else "II"), content)
+    return list(takewhile(lambda pair: pair[0] != DT_NULL, pairs))
 
 
 def _text(content: bytes) -> str:

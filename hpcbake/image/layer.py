@@ -25,6 +25,16 @@ _WANTED_TEXT = re.compile(
     r"etc/os-release|usr/lib/os-release|etc/ld\.so\.conf|etc/ld\.so\.conf\.d/[^/]+\.conf|etc/ld\.so\.preload"
     r"|.*/?ld-musl-[^/]+\.path|(?:.*/)?pyvenv\.cfg|\.singularity\.d/(?:runscript|env/10-docker2singularity\.sh)"
 )
+_WANTED_ENDS = (
+    "ld.so.cache",
+    "os-release",
+    ".conf",
+    "ld.so.preload",
+    ".path",
+    "pyvenv.cfg",
+    "runscript",
+    "10-docker2singularity.sh",
+)
 
 
 class LayerEntry(NamedTuple):
@@ -124,7 +134,7 @@ def read_layer(
         if stream.position + (0 if entry.sparse else entry.size) > limits.layer_bytes:
             raise TooMuchError(f"limit layer_bytes reached: more than {limits.layer_bytes} unpacked bytes in {what}")
         path = clean_path(entry.name)
-        if len(path.encode("utf-8", "surrogateescape")) >= MAX_PATH:
+        if len(path) > MAX_PATH // 4 and len(path.encode("utf-8", "surrogateescape")) >= MAX_PATH:
             overlong += 1
             continue
         escaping += has_parent_steps(entry.name)
@@ -166,6 +176,8 @@ def has_parent_steps(name: str) -> bool:
 
 def wanted_text_bytes(path: str) -> int:
     """How much of a file's content is kept because the loader model reads it."""
+    if not path.endswith(_WANTED_ENDS):
+        return 0
     if path.endswith("/ld.so.cache"):
         return _MAX_CACHE_BYTES
     return _MAX_TEXT_BYTES if _WANTED_TEXT.fullmatch(path) else 0
@@ -180,11 +192,13 @@ def _read_entry(walker: TarWalker, entry: TarEntry, path: str, whole: bool) -> L
     if entry.kind != EntryKind.FILE:
         return LayerEntry(path, entry.kind, entry.mode, entry.target)
     elf = content = None
+    wanted = wanted_text_bytes(path)
+    if not wanted and _is_plain(walker.peek(entry, 4), entry.mode):
+        return LayerEntry(path, EntryKind.FILE, entry.mode, "", None, None, entry.has_capability)
     if entry.size and not (entry.sparse is not None and entry.size > _MAX_SPARSE_BYTES):
         pieces = walker.pieces(entry)
         head = next(pieces, memoryview(b""))
         start = bytes(head[:4])
-        wanted = wanted_text_bytes(path)
         if wanted:
             content = _gather(head, pieces, wanted)
         elif start == ELF_MAGIC or len(start) < min(4, entry.size):
@@ -192,6 +206,13 @@ def _read_entry(walker: TarWalker, entry: TarEntry, path: str, whole: bool) -> L
         elif start[:2] == b"#!" and entry.mode & 0o111:
             content = first_line(_gather(head, pieces, _SHEBANG_BYTES))
     return LayerEntry(path, entry.kind, entry.mode, "", elf, content, entry.has_capability)
+
+
+def _is_plain(start: bytes | None, mode: int) -> bool:
+    """Whether the first bytes (None: not at hand) rule out everything that would be read further."""
+    if start is None:
+        return False
+    return start != ELF_MAGIC and not (start[:2] == b"#!" and mode & 0o111)
 
 
 def _read_elf(size: int, head: memoryview, pieces: Iterator[memoryview], whole: bool) -> ElfFacts | None:

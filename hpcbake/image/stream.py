@@ -58,6 +58,10 @@ class ByteStream:
             return content
         return b"".join(bytes(piece) for piece in self.pieces(length))
 
+    def peek(self, length: int) -> bytes:
+        """The next bytes without passing over them: at most `length`, and only as far as the current chunk reaches."""
+        return self._chunk[self._at : self._at + length]
+
     def pieces(self, length: int) -> Iterator[memoryview]:
         """`length` bytes as views. Raises EndOfStreamError when there are fewer. Must be used up."""
         while length:

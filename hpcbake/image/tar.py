@@ -85,6 +85,12 @@ class TarWalker:
         except MalformedTarError as cause:
             raise self._damaged(str(cause)) from cause
 
+    def peek(self, entry: TarEntry, length: int) -> bytes | None:
+        """The first bytes of the entry just yielded, if they are at hand without any work; None when they are not."""
+        wanted = min(length, entry.size)
+        content = self._stream.peek(wanted) if entry.sparse is None else b""
+        return content if len(content) == wanted else None
+
     def pieces(self, entry: TarEntry) -> Iterator[memoryview]:
         """The content of the entry just yielded, holes of sparse files filled with zeros.
 
@@ -151,9 +157,9 @@ class TarWalker:
                 raise MalformedTarError("a lone zero block")
             self._stream.drain()
             return None
-        stored = _number(header[148:156])
-        unsigned = sum(header) - sum(header[148:156]) + 256
-        if stored != unsigned and stored != _signed_sum(header):
+        # The checksum counts its own field as eight blanks.
+        field = header[148:156]
+        if sum(header) - sum(field) + 256 != _number(field) != _signed_sum(header):
             raise MalformedTarError("a header's checksum is wrong")
         return header
 
@@ -177,11 +183,13 @@ class TarWalker:
         long_name: bytes | None,
         long_target: bytes | None,
     ) -> TarEntry:
-        name = pax.get("path") or long_name or _ustar_name(header)
-        target = pax.get("linkpath") or long_target or header[157:257].partition(b"\0")[0]
-        if "size" in pax:
-            size = _decimal(pax["size"])
         what = _KINDS[kind]
+        name = (pax.get("path") if pax else None) or long_name or _ustar_name(header)
+        target = b""
+        if what is EntryKind.SYMLINK or what is EntryKind.HARDLINK:
+            target = (pax.get("linkpath") if pax else None) or long_target or header[157:257].partition(b"\0")[0]
+        if pax and "size" in pax:
+            size = _decimal(pax["size"])
         if what is EntryKind.FILE and name.endswith(b"/"):
             what = EntryKind.FOLDER  # before ustar there was no other way to say it
         if what is not EntryKind.FILE:
@@ -192,7 +200,7 @@ class TarWalker:
             kind=what,
             mode=_number(header[100:108]) & 0o7777,
             size=size,
-            target=target.decode("utf-8", "surrogateescape") if what in (2, 3) else "",
+            target=target.decode("utf-8", "surrogateescape") if target else "",
             has_capability="SCHILY.xattr.security.capability" in pax,
         )
         if kind == b"S":
@@ -260,6 +268,10 @@ def _number(field: bytes) -> int:
         if field[0] & 0x40:
             raise MalformedTarError("a negative number in a header")
         return value
+    try:
+        return int(field.rstrip(b"\0"), 8)
+    except ValueError:
+        pass
     text = field.partition(b"\0")[0].strip()
     try:
         return int(text, 8) if text else 0
