@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -13,19 +15,29 @@ from hpcbake.bakefile import BakeRequest, resolve
 from hpcbake.errors import HpcbakeError
 from hpcbake.model.plan import JsonValue
 
+#: The release whose language hpcbake speaks; others differ, older ones a great deal.
+ORACLE = re.compile(r"\bv?0\.29\.")
+_PLUGIN_FOLDERS = (
+    "/usr/libexec/docker/cli-plugins",
+    "/usr/lib/docker/cli-plugins",
+    "/usr/local/lib/docker/cli-plugins",
+)
 
+
+@functools.cache
 def find_buildx() -> list[str] | None:
-    """How to call buildx: the plugin itself, or through docker; None when there is neither."""
+    """The buildx plugin of the release that is the oracle, called without docker; None when it is not installed."""
     named = os.environ.get("HPCBAKE_BUILDX")
-    if named:
-        return named.split()
-    plugin = shutil.which("docker-buildx") or shutil.which("buildx")
-    if plugin:
-        return [plugin]
-    docker = shutil.which("docker")
-    if docker and subprocess.run([docker, "buildx", "version"], capture_output=True).returncode == 0:
-        return [docker, "buildx"]
-    return None
+    config = os.environ.get("DOCKER_CONFIG", str(Path.home() / ".docker"))
+    folders = [f"{config}/cli-plugins", *_PLUGIN_FOLDERS]
+    found = [named.split()] if named else [[path] for path in (shutil.which("docker-buildx"),) if path]
+    found += [[f"{folder}/docker-buildx"] for folder in folders if Path(folder, "docker-buildx").is_file()]
+    return next((command for command in found if ORACLE.search(_version(command))), None)
+
+
+def _version(command: list[str]) -> str:
+    done = subprocess.run([*command, "version"], env=clean_environment({}), capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else ""
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> None:

@@ -27,7 +27,7 @@ from tests.golden.buildx import (
 #: So many random runs; more with HPCBAKE_ORACLE_RUNS.
 RUNS = int(os.environ.get("HPCBAKE_ORACLE_RUNS", "40"))
 
-needs_buildx = pytest.mark.skipif(find_buildx() is None, reason="needs docker buildx, or HPCBAKE_BUILDX naming it")
+needs_buildx = pytest.mark.skipif(find_buildx() is None, reason="needs docker buildx 0.29, or HPCBAKE_BUILDX naming it")
 random_runs = settings(
     max_examples=RUNS, deadline=None, suppress_health_check=list(HealthCheck), derandomize=RUNS <= 40
 )

@@ -12,7 +12,7 @@ from hpcbake.model.plan import JsonValue
 from tests.golden.bake_cases import PROJECTS, SNIPPETS, Case, load_project, load_snippets, put_project
 from tests.golden.buildx import buildx_plan, comparable, find_buildx, our_plan, write_files
 
-needs_buildx = pytest.mark.skipif(find_buildx() is None, reason="needs docker buildx, or HPCBAKE_BUILDX naming it")
+needs_buildx = pytest.mark.skipif(find_buildx() is None, reason="needs docker buildx 0.29, or HPCBAKE_BUILDX naming it")
 
 
 def project_runs() -> list[tuple[str, Case]]:
