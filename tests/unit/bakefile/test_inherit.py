@@ -80,9 +80,9 @@ def test_what_depends_on_where_the_walk_began_is_not_remembered() -> None:
 
 
 def test_a_very_long_chain_is_answered() -> None:
-    """Twenty thousand generations are followed without recursion."""
-    chain = [target("t0", args={"A": "1"}), *(target(f"t{i}", inherits=[f"t{i - 1}"]) for i in range(1, 20_000))]
-    assert Inheritance(model(*chain), unchanged).resolve("t19999")["args"] == {"A": "1"}
+    """Five thousand generations are followed without recursion."""
+    chain = [target("t0", args={"A": "1"}), *(target(f"t{i}", inherits=[f"t{i - 1}"]) for i in range(1, 5000))]
+    assert Inheritance(model(*chain), unchanged).resolve("t4999")["args"] == {"A": "1"}
 
 
 def test_an_unknown_parent_is_named_with_the_nearest_target() -> None:

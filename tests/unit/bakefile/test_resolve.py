@@ -125,7 +125,7 @@ def test_two_thousand_targets_are_quick(tmp_path: Path) -> None:
 
 
 def test_a_chain_of_linked_targets_of_any_length(tmp_path: Path) -> None:
-    """Three thousand links in a row are followed without recursion."""
-    chain = "".join(f'target "t{i}" {{\n  contexts = {{ b = "target:t{i - 1}" }}\n}}\n' for i in range(1, 3000))
-    plan = plan_of(tmp_path, {"docker-bake.hcl": 'target "t0" {}\n' + chain}, "t2999")
-    assert len(plan.targets) == 3000
+    """A thousand links in a row are followed without recursion."""
+    chain = "".join(f'target "t{i}" {{\n  contexts = {{ b = "target:t{i - 1}" }}\n}}\n' for i in range(1, 1100))
+    plan = plan_of(tmp_path, {"docker-bake.hcl": 'target "t0" {}\n' + chain}, "t1099")
+    assert len(plan.targets) == 1100
