@@ -135,7 +135,7 @@ _ATTRIBUTES = (
 def target_blocks(draw: st.DrawFn, name: str, names: tuple[str, ...]) -> str:
     lines: list[str] = []
     inherits = draw(st.lists(st.sampled_from(PLAIN), max_size=2))
-    if inherits and draw(st.booleans()):
+    if draw(st.booleans()) and inherits:
         lines.append("  inherits = [" + ", ".join(quoted(i) for i in inherits) + "]")
     if name not in PLAIN and draw(st.integers(0, 2)) == 0:
         axes = draw(st.sampled_from([{"v": ["1", "2"]}, {"v": ["a.b"]}, {"v": ["1", "2"], "w": ["x", "y"]}]))

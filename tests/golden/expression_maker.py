@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of operands, one kind a row)
 """Random expressions of the bake language: mostly sensible, sometimes of the wrong type."""
 
 from __future__ import annotations
