@@ -165,7 +165,11 @@ def test_no_runs_at_all_are_no_dead_run(tmp_path: Path) -> None:
     assert find_dead_run(tmp_path, "/p", boot_id="b") is None
 
 
-@pytest.mark.parametrize(("pid", "lives"), [(os.getpid(), True), (NOBODY, False), (0, False), (-1, False)])
+@pytest.mark.parametrize(
+    ("pid", "lives"),
+    [(os.getpid(), True), (NOBODY, False), (0, False), (-1, False)],
+    ids=["this", "nobody's", "zero", "negative"],
+)
 def test_a_process_lives_or_not(pid: int, lives: bool) -> None:
     """0 and -1 mean process groups to the kernel, and no process."""
     assert is_alive(pid) is lives
