@@ -87,6 +87,7 @@ def command(
 
 def _print_plan(request: object) -> None:
     from hpcbake.bakefile import BakeRequest, render_plan, resolve
+    from hpcbake.bakefile.source import printable
 
     assert isinstance(request, BakeRequest)
     plan = resolve(
@@ -94,9 +95,9 @@ def _print_plan(request: object) -> None:
     )
     for warning in plan.warnings:
         place = f"{warning.path}:{warning.line}:{warning.column}: " if warning.path else ""
-        click.echo(f"warning: {place}{warning.message} [{warning.code}]", err=True)
+        click.echo(printable(f"warning: {place}{warning.message} [{warning.code}]"), err=True)
         if warning.help:
-            click.echo(f"help: {warning.help}", err=True)
+            click.echo(printable(f"help: {warning.help}"), err=True)
     click.echo(render_plan(plan))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -58,6 +59,26 @@ def test_random_bake_files_give_the_plan_that_buildx_prints(run: BakeRun) -> Non
 def test_random_compose_files_give_the_plan_that_buildx_prints(run: BakeRun) -> None:
     """Two compose files laid over each other, `extends`, `.env`, a bake file on top."""
     compare(run)
+
+
+def bake_folders() -> list[Path]:
+    """Every folder of this repository that holds bake files somebody wrote."""
+    root = Path(__file__).parents[2]
+    places = [*root.glob("examples/**/docker-bake.*"), *root.glob("lab/**/docker-bake.*")]
+    return sorted({path.parent for path in [*places, *root.glob("tests/golden/lint/**/docker-bake.*")]})
+
+
+@pytest.mark.needs_buildx
+@needs_buildx
+def test_the_bake_files_of_this_repository_mean_the_same(tmp_path: Path) -> None:
+    """Examples, the lab, and the files that lint is tested with."""
+    differing = []
+    for i, folder in enumerate(bake_folders()):
+        place = tmp_path / str(i)
+        shutil.copytree(folder, place)
+        if comparable(our_plan(place, [], {})) != comparable(buildx_plan(place, [], {})):
+            differing.append(str(folder))
+    assert differing == []
 
 
 @pytest.mark.needs_buildx
