@@ -287,6 +287,7 @@ class _Reader:
 
     def _span(self, first: int, end: int) -> Span:
         """From the first character of line `first` to the end of the line before `end` (both counted from 0)."""
+        first = min(first, self.source.line_count - 1)  # a heredoc that opens on the last line has no lines of its own
         start = self.source.line_start(first + 1)
         last = min(end, self.source.line_count)
         text = self.source.text[start : self.source.line_start(last) + len(self.source.line_text(last))]

@@ -136,7 +136,26 @@ def test_what_is_wrong_is_kept_with_its_place() -> None:
     ]
 
 
-@given(st.text())
+_PIECES = [
+    "FROM a",
+    "RUN ",
+    "<<EOF",
+    "<<-A",
+    "EOF",
+    "\n",
+    "\\\n",
+    "#",
+    "COPY --from=b ",
+    '"',
+    "'",
+    "$",
+    "[",
+    "\r\n",
+    " ",
+]
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from(_PIECES)).map("".join)))
 def test_any_text_can_be_read(text: str) -> None:
     """A linter must not fall over what somebody saved by accident."""
     file = parse(text)
