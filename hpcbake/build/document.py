@@ -55,7 +55,17 @@ def _flatten(plan: Plan, group: str) -> list[str]:
     return names
 
 
+#: Folders of a store that are no image's.
+RESERVED_NAMES = frozenset({"sif", "modules"})
+
+
 def _shipment(target: Target) -> Shipment:
+    if target.name in RESERVED_NAMES:
+        raise ConfigError(
+            f"target {target.name!r} cannot ship: the store has a folder of that name of its own",
+            remedy="rename the target",
+            kind="config.target",
+        )
     if not target.tags:
         raise ConfigError(
             f"target {target.name!r} has no tag, so nobody knows which registry it goes to",

@@ -10,17 +10,18 @@ import traceback
 import click
 
 from hpcbake.errors import ExitCode, HpcbakeError
+from hpcbake.report.printable import printable
 
 
 def report_failure(failure: BaseException) -> int:
     """Print what, where and what next on stderr; return the exit code. A traceback goes to a file, never the screen."""
     if isinstance(failure, HpcbakeError):
-        click.echo(f"error: {failure.message}", err=True)
+        click.echo(f"error: {printable(failure.message)}", err=True)
         detail = failure.evidence.get("output")
         if detail:
             click.echo(_indented(str(detail)), err=True)
         if failure.remedy:
-            click.echo(f"help: {failure.remedy}", err=True)
+            click.echo(f"help: {printable(failure.remedy)}", err=True)
         return int(failure.exit_code)
     if isinstance(failure, click.exceptions.Abort):
         click.echo("interrupted", err=True)
@@ -36,7 +37,7 @@ def report_failure(failure: BaseException) -> int:
         return 128 + 13
     path = _write_crash_file(failure)
     click.echo(
-        f"error: hpcbake stumbled over itself: {type(failure).__name__}: {failure}\n"
+        f"error: hpcbake stumbled over itself: {type(failure).__name__}: {printable(str(failure))}\n"
         f"help: this is a bug; please report it with {path}",
         err=True,
     )
@@ -44,7 +45,7 @@ def report_failure(failure: BaseException) -> int:
 
 
 def _indented(text: str) -> str:
-    return "\n".join(f"  | {line}" for line in text.splitlines())
+    return "\n".join(f"  | {printable(line)}" for line in text.splitlines())
 
 
 def _write_crash_file(failure: BaseException) -> str:

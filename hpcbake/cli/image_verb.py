@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from hpcbake.build.build import image_from_reference
-from hpcbake.build.document import Shipment
+from hpcbake.build.document import RESERVED_NAMES, Shipment
 from hpcbake.cli.options import read_project, read_sites, run_options, site_options
 from hpcbake.cli.run import RunChoices, perform_run
 from hpcbake.cli.world import make_world
@@ -61,8 +61,11 @@ def split_name(text: str) -> tuple[str, str]:
     name, equals, reference = text.partition("=")
     if not equals:
         reference, name = text, parse_image_reference(text).repository.rsplit("/", 1)[-1].replace(".", "_")
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise UsageError(f"{name!r} cannot be an image's name in the store", remedy="use letters, digits, _ and -")
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or name in RESERVED_NAMES:
+        raise UsageError(
+            f"{name!r} cannot be an image's name in the store",
+            remedy=f"use letters, digits, _ and -, and not {' or '.join(sorted(RESERVED_NAMES))}",
+        )
     return name, reference
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from hpcbake.bakefile import BakeRequest, resolve
+from hpcbake.errors import ConfigError
 from hpcbake.model.plan import Plan
 from hpcbake.model.site import Site
 from hpcbake.ship.project import Project, parse_project
@@ -72,9 +73,22 @@ def run_options(function: F) -> F:
         (
             click.option("--retry-failed", is_flag=True, help="Run smoke tests again that this SIF failed before."),
             click.option(
-                "--lock-wait", default=300, show_default=True, metavar="SECONDS", help="Patience with a lock on a site."
+                "--lock-wait",
+                type=click.IntRange(min=0),
+                default=300,
+                show_default=True,
+                metavar="SECONDS",
+                help="Patience with a lock on a site.",
             ),
-            click.option("--jobs", "parallel_sites", default=16, show_default=True, help="Sites worked on at a time."),
+            click.option(
+                "--jobs",
+                "parallel_sites",
+                type=click.IntRange(min=1),
+                default=16,
+                show_default=True,
+                metavar="INTEGER",
+                help="Sites worked on at a time.",
+            ),
             click.option("--dry-run", is_flag=True, help="Show what would be done, and touch nothing."),
             click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document."),
             click.option(
@@ -108,13 +122,21 @@ def read_plan(files: Sequence[str], targets: Sequence[str], overrides: Sequence[
 
 
 def read_sites(folder: Path, names: Sequence[str]) -> list[Site]:
-    """The sites that were asked for; the lab's own when there is no folder of site configs but the lab is up."""
+    """The sites of this folder that were asked for, or all of them."""
     return find_sites(folder, names, environment=os.environ)
 
 
 def read_project(folder: Path) -> Project:
-    """`hpcbake.yaml` of this folder, or the defaults."""
+    """`hpcbake.yaml` of this folder, or the defaults. Raises ConfigError."""
     path = folder / "hpcbake.yaml"
-    if not path.is_file():
+    try:
+        content = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
         return Project()
-    return parse_project(path.read_text(encoding="utf-8"), path.name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path.name}: cannot be read: {error}",
+            remedy="check its permissions, and that it is UTF-8 text",
+            kind="config.unreadable",
+        ) from error
+    return parse_project(content, path.name)

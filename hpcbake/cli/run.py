@@ -24,11 +24,12 @@ from hpcbake.adapters.clock import SystemClock
 from hpcbake.build.document import Shipment
 from hpcbake.cli.console import make_console
 from hpcbake.cli.world import make_world
-from hpcbake.errors import ExitCode, HpcbakeError, InterruptedByUserError
+from hpcbake.errors import CantWriteError, ExitCode, HpcbakeError, InterruptedByUserError
 from hpcbake.model.artefacts import BuiltImage
 from hpcbake.model.plan import Plan
 from hpcbake.model.site import Site
 from hpcbake.report.document import render_report
+from hpcbake.report.printable import printable
 from hpcbake.report.records import FileRecord, RunRecord, ShipReport, error_record
 from hpcbake.report.terminal import print_report
 from hpcbake.ship.journal import Journal, find_dead_run, prune_runs
@@ -67,7 +68,7 @@ class ProgressLines:
     def step(self, stage: str, text: str, *, site: str = "", image: str = "") -> None:
         where = " ".join(part for part in (site, image) if part)
         with self._lock:
-            click.echo(f"{time.monotonic() - self._began:6.1f}s  {stage:<8} {where:<28} {text}", err=True)
+            click.echo(f"{time.monotonic() - self._began:6.1f}s  {stage:<8} {where:<28} {printable(text)}", err=True)
 
 
 def state_folder(environment: Mapping[str, str]) -> Path:
@@ -165,10 +166,14 @@ def perform_run(
         error=result.error,
         interrupted_code=result.interrupted.exit_code if result.interrupted else None,
     )
+    problems: list[str] = []
     if not result.interrupted:
-        journal.note("end", code=int(report.code))
+        try:
+            journal.note("end", code=int(report.code))
+        except CantWriteError as error:
+            problems.append(error.message)
     journal.close()
-    return _publish(report, choices, runs / identity / "report.json")
+    return _publish(report, choices, runs / identity / "report.json", problems)
 
 
 def report_early_failure(error: HpcbakeError) -> None:
@@ -204,21 +209,30 @@ def _run_record(
     )
 
 
-def _publish(report: ShipReport, choices: RunChoices, kept: Path) -> int:
+def _publish(report: ShipReport, choices: RunChoices, kept: Path, problems: Sequence[str]) -> int:
+    """Print the report and write its files. What was done stays done and is told, also where no file can be written."""
     text = render_report(report)
-    _write_whole(kept, text)
+    found = [*problems, *_write_report(kept, text)]
+    if choices.report_path is not None:
+        found += _write_report(choices.report_path, text)
     if choices.as_json:
         click.echo(text, nl=False)
     else:
         print_report(report, make_console())
-    if choices.report_path is not None:
-        try:
-            _write_whole(choices.report_path, text)
-        except OSError as error:
-            click.echo(f"error: cannot write the report to {choices.report_path}: {error.strerror}", err=True)
-            click.echo(f"help: the run itself ended with {report.code.name}; its report is also in {kept}", err=True)
-            return int(ExitCode.CANTWRITE if report.code is ExitCode.OK else report.code)
-    return int(report.code)
+    for problem in found:
+        click.echo(f"error: {problem}", err=True)
+    if found:
+        click.echo(f"help: make room or mend the permissions; the run itself ended with {report.code.name}", err=True)
+    return int(ExitCode.CANTWRITE if found and report.code is ExitCode.OK else report.code)
+
+
+def _write_report(path: Path, text: str) -> list[str]:
+    """Write one report file; what went wrong in words."""
+    try:
+        _write_whole(path, text)
+    except OSError as error:
+        return [f"cannot write the report to {path}: {error.strerror}"]
+    return []
 
 
 def _write_whole(path: Path, text: str) -> None:
@@ -227,11 +241,15 @@ def _write_whole(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
         return
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _file_records(paths: Sequence[str]) -> tuple[FileRecord, ...]:

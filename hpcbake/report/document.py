@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from hpcbake.errors import RETRYABLE_CODES
@@ -106,7 +108,7 @@ def _stage(stage: StageRecord) -> dict[str, Any]:
         "status": stage.status,
         "started": stage.started,
         "duration_s": round(stage.duration_s, 3),
-        "evidence": dict(stage.evidence),
+        "evidence": _plain(stage.evidence),
         "error": _error(stage.error),
     }
 
@@ -120,10 +122,18 @@ def _error(error: ErrorRecord | None) -> dict[str, Any] | None:
         "message": error.message,
         "remedy": error.remedy,
         "retryable": error.retryable,
-        "evidence": {
-            key: value if isinstance(value, int | float | bool) else str(value) for key, value in error.evidence.items()
-        },
+        "evidence": _plain(error.evidence),
     }
+
+
+def _plain(value: object) -> Any:
+    """A value as JSON has it; what JSON has not becomes text, so that no evidence can spoil the report."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    return value if value is None or isinstance(value, bool | str) or is_number else str(value)
 
 
 def _errors(report: ShipReport) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hpcbake.report.printable import printable
 from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, ShipReport, SiteRecord
 
 _STYLE = {
@@ -50,8 +51,8 @@ def _row(site: SiteRecord, image: ImageRecord) -> list[RenderableType]:
         Text(image.wanted.removeprefix("sha256:")[:12] or "-"),
         Text(str(check.evidence.get("verdict", "-")) if check else "-"),
         Text(_size(deliver.evidence.get("size_bytes")) if deliver else "-"),
-        Text(", ".join(dict.fromkeys(str(job["id"]) for job in job_list if job.get("id"))) or "-"),
-        Text(", ".join(dict.fromkeys(str(job["node"]) for job in job_list if job.get("node"))) or "-"),
+        Text(printable(", ".join(dict.fromkeys(str(job["id"]) for job in job_list if job.get("id")))) or "-"),
+        Text(printable(", ".join(dict.fromkeys(str(job["node"]) for job in job_list if job.get("node")))) or "-"),
     ]
 
 
@@ -80,7 +81,7 @@ def _notes(report: ShipReport) -> list[RenderableType]:
     for site in report.sites:
         for note in site.notes:
             said.setdefault(note, []).append(site.name)
-    return [Text(f"\nnote: {', '.join(sites)}: {note}", style="yellow") for note, sites in said.items()]
+    return [Text(f"\nnote: {', '.join(sites)}: {printable(note)}", style="yellow") for note, sites in said.items()]
 
 
 def _failures(report: ShipReport) -> list[RenderableType]:
@@ -107,11 +108,11 @@ def _failure(cause: tuple[str, str, str, str, str], sites: list[str]) -> Text:
     target, stage, message, output, remedy = cause
     text = Text("\n")
     text.append(" · ".join(part for part in (", ".join(sites), target, stage) if part), style="bold red")
-    text.append(f"\n  {message}")
-    text.append("".join(f"\n  | {line}" for line in output.splitlines()), style="dim")
+    text.append(f"\n  {printable(message)}")
+    text.append("".join(f"\n  | {printable(line)}" for line in output.splitlines()), style="dim")
     if remedy:
         text.append("\n  help: ", style="bold")
-        text.append(remedy)
+        text.append(printable(remedy))
     return text
 
 

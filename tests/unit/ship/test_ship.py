@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from hpcbake.adapters.apptainer import SpythonCommands
@@ -29,15 +28,14 @@ from hpcbake.model.plan import Plan, Target
 from hpcbake.model.reference import Digest, ImageReference, parse_image_reference
 from hpcbake.model.site import Login, Site, Slurm, Store
 from hpcbake.model.verdict import CompatReport, Finding, Severity
-from hpcbake.report.document import report_document
 from hpcbake.report.records import ImageRecord, Outcome, RunRecord, ShipReport
-from hpcbake.report.schema import report_schema
 from hpcbake.ship.journal import Journal
 from hpcbake.ship.ports import SiteNode, World
 from hpcbake.ship.ship import ShipResult, ship
 from hpcbake.ship.site_run import ShipSettings
 from tests.clocks import FastClock
 from tests.fake_site import FakeSite, Fault, failed, said, sif_sha256
+from tests.reports import read_back
 
 
 class Registry:
@@ -181,8 +179,7 @@ def assert_valid(result: ShipResult) -> None:
         error=result.error,
         interrupted_code=stopped.exit_code if stopped else None,
     )
-    document = json.loads(json.dumps(report_document(report)))
-    jsonschema.validate(document, report_schema())
+    document = read_back(report)
     assert sum(document["summary"].values()) == len(result.sites)
 
 
