@@ -84,11 +84,7 @@ def test_one_digest_from_build_to_job(shipped: tuple[Chain, dict[str, Any]]) -> 
         assert digest in labels.stdout
         image = next(s for s in report["sites"] if s["name"] == site)["images"][0]
         assert image["before"] is None
-        assert image["after"] == {
-            "digest": digest,
-            "sif_sha256": sha,
-            "path": f"{chain.root}/sif/{chain.image}/{digest[7:]}.sif",
-        }
+        assert image["after"] == {"digest": digest, "sif_sha256": sha, "path": link}
 
 
 def _with_apptainer(command: str) -> str:
