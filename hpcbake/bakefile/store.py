@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-#: The oldest entries go when there are more.
+#: The older half of the entries goes when there are more.
 _MOST_ENTRIES = 500
 
 
@@ -90,11 +90,11 @@ def _write_own_file(path: Path, text: str) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    entries = [entry for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)]
+    entries = list(os.scandir(folder))
     if len(entries) <= _MOST_ENTRIES:
         return
     entries.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime)
-    for entry in entries[: len(entries) - _MOST_ENTRIES]:
+    for entry in entries[: len(entries) // 2]:
         Path(entry.path).unlink(missing_ok=True)
 
 
@@ -110,7 +110,8 @@ def _cache_folder(environment: Mapping[str, str]) -> Path:
     if named:
         return Path(named)
     if "linux" in sys.platform:  # what platformdirs would say, without the time that it takes to load
-        return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "hpcbake"
+        home = environment.get("HOME") or Path.home()
+        return (Path(base) if base.startswith("/") else Path(home) / ".cache") / "hpcbake"
     from platformdirs import user_cache_path
 
     return user_cache_path("hpcbake")

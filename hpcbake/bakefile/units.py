@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -63,11 +64,11 @@ def _read_body(source: SourceFile, store: Store) -> ast.Body:
     return body
 
 
+@cache
 def _parser_state() -> str:
     """What changes when hpcbake is updated (or edited): trees from another parser are not to be trusted."""
-    folder = Path(__file__).parent
     with suppress(OSError):
-        found = [(folder / f"{name}.py").stat() for name in _PARSER]
+        found = [Path(__file__).with_name(f"{name}.py").stat() for name in _PARSER]
         return _digest(repr([(file.st_size, file.st_mtime_ns) for file in found]))[:16]
     return "packed"
 

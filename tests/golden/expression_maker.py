@@ -70,7 +70,7 @@ try: any any any|basename: string string|substr: string string number number|rep
 """
 _TYPES = (
     "string", "number", "bool", "any", "list(string)", "list(number)", "set(string)", "map(string)", "map(number)",
-    "list(any)", "tuple([string,number])", "object({name=string})", "object({name=string,age=optional(number)})",
+    "list(any)", "tuple([string,number])", "object({name=string})", "object({name=string,age=number})",
     "list(object({name=string}))", "set(number)", "list(list(string))",
 )  # fmt: skip
 _KINDS = ("string", "number", "bool", "list", "map")
