@@ -22,7 +22,8 @@ _MARKS = {
     "cancel": "# Cancels one job",
     "promote": "# Makes one verified, smoke-tested SIF",
 }
-_LIBRARY = "#!/bin/sh\n# What every script on a site needs"
+#: How the library begins that follows the values of every script.
+LIBRARY_MARK = "#!/bin/sh\n# What every script on a site needs"
 
 #: What a script of some kind does instead: an error that is raised, an outcome, or a call.
 Fault = BaseException | Outcome | Callable[[dict[str, str]], Outcome | None]
@@ -36,7 +37,7 @@ def script_kind(script: str) -> str:
 
 def script_values(script: str) -> dict[str, str]:
     """The values assigned in front of a script."""
-    words = shlex.split(script[: script.index(_LIBRARY)])
+    words = shlex.split(script[: script.index(LIBRARY_MARK)])
     return {name: value for name, _, value in (word.partition("=") for word in words)}
 
 

@@ -96,6 +96,12 @@ def _render(
             f"smoke test {test.name!r}: template {test.template}.sbatch.j2 does not render: {error}",
             kind="config.smoke",
         ) from error
+    except Exception as error:
+        raise ConfigError(
+            f"smoke test {test.name!r}: template {test.template}.sbatch.j2 fails: {type(error).__name__}: {error}",
+            remedy="mend the template in the project's slurm/ folder",
+            kind="config.smoke",
+        ) from error
 
 
 #: No time limit: longer than any machine runs.
