@@ -17,10 +17,10 @@ fail() { class=$1; shift; say error "$class $(printf '%s' "$*" | tr '\n' ' ')"; 
 own=$root/.hpcbake
 # What a user's environment calls by these names is not ours to remove or to kill.
 lease='' scratch='' unpack='' child='' heartbeat=''
-boot_id=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown)
+{ read -r boot_id </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot_id=unknown
 me=$(uname -n)
 # This very process: $$ is the shell that the script was sent to, which may die and leave the script running.
-self=$(exec sh -c 'echo "$PPID"')
+read -r self _ </proc/self/stat
 
 # prepare LOG: runs the site's own shell lines. They were not written for `set -u`, must not read the script's input,
 # and what they print goes to LOG. What they return is in $prepared.
@@ -120,7 +120,9 @@ room_in() { df "-P${2:-k}" "$1" 2>/dev/null | awk 'NR == 2 && $2 + 0 > 0 {print 
 
 # ---- facts -------------------------------------------------------------------------------------------------
 # recorded FILE KEY: a string or number of the provenance file, which hpcbake writes one `"key": value` per line.
-recorded() { sed -n "s/^  \"$2\": \"\\{0,1\\}\\([^\",]*\\)\"\\{0,1\\},\\{0,1\\}\$/\\1/p" "$1" 2>/dev/null | head -n 1; }
+recorded() {
+  sed -n "/^  \"$2\": /{ s/^[^:]*: \"\\{0,1\\}\\([^\",]*\\)\"\\{0,1\\},\\{0,1\\}\$/\\1/p; q; }" "$1" 2>/dev/null
+}
 size_of() { stat -c %s -- "$1" 2>/dev/null; }
 mtime_of() { stat -c %Y -- "$1" 2>/dev/null; }
 sha256_of() { sha256sum -- "$1" 2>/dev/null | cut -c1-64; }
@@ -163,9 +165,9 @@ check_ledger() {
 
 # write_file PATH MODE <content: complete or not at all, and on disk before it has its name. Unchanged stays untouched.
 write_file() {
-  tmp=$(dirname "$1")/.hpcbake-tmp.$run.$$
-  cat >"$tmp" || { rm -f "$tmp"; fail space "cannot write $1: $(df -Pk "$(dirname "$1")" | tail -n 1)"; }
+  tmp=${1%/*}/.hpcbake-tmp.$run.$$
+  cat >"$tmp" || { rm -f "$tmp"; fail space "cannot write $1: $(df -Pk "${1%/*}" | tail -n 1)"; }
   if cmp -s "$tmp" "$1"; then rm -f "$tmp"; return; fi
   { chmod "$2" "$tmp" && sync "$tmp" && mv -fT "$tmp" "$1"; } || { rm -f "$tmp"; fail permission "cannot write $1"; }
-  sync "$(dirname "$1")" 2>/dev/null || sync
+  sync "${1%/*}" 2>/dev/null || sync
 }
