@@ -26,7 +26,7 @@ from hpcbake.elf.layout import (
 )
 from hpcbake.elf.loaderstrings import find_libc_release, find_loader_facts
 from hpcbake.elf.symbols import find_private_symbols
-from hpcbake.elf.versions import DefinedVersion, NeededVersion, read_defined_versions, read_needed_versions, text_at
+from hpcbake.elf.versions import DefinedVersion, Names, NeededVersion, read_defined_versions, read_needed_versions
 from hpcbake.elf.window import ELF_MAGIC, Window
 
 #: Part of every cache key: raise it whenever the same file would give other facts.
@@ -142,11 +142,11 @@ def _read_dynamic(layout: Layout) -> dict[str, Any]:
     }
     if DT_STRTAB not in values:
         return facts
-    names = layout.read_at_address(values[DT_STRTAB], values.get(DT_STRSZ, 0), "the table of names")
+    names = Names(layout, values[DT_STRTAB], values.get(DT_STRSZ, 0))
     for name, tag in (("soname", DT_SONAME), ("rpath", DT_RPATH), ("runpath", DT_RUNPATH)):
         if tag in values:
-            facts[name] = text_at(names, values[tag])
-    facts["needed"] = tuple(text_at(names, value) for tag, value in entries if tag == DT_NEEDED)
+            facts[name] = names.at(values[tag])
+    facts["needed"] = tuple(names.at(value) for tag, value in entries if tag == DT_NEEDED)
     needs, offers = _read_versions(layout, values, names)
     facts["needs"] = tuple(VersionNeed(need.library, need.version, need.weak) for need in needs)
     facts["offers"] = tuple(offer.version for offer in offers)
@@ -157,7 +157,7 @@ def _read_dynamic(layout: Layout) -> dict[str, Any]:
 
 
 def _read_versions(
-    layout: Layout, values: dict[int, int], names: bytes
+    layout: Layout, values: dict[int, int], names: Names
 ) -> tuple[list[NeededVersion], list[DefinedVersion]]:
     needs: list[NeededVersion] = []
     offers: list[DefinedVersion] = []

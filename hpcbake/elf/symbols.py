@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpcbake.elf.layout import Layout, MalformedError
-from hpcbake.elf.versions import DefinedVersion, NeededVersion, text_at
+from hpcbake.elf.versions import DefinedVersion, Names, NeededVersion
 
 PRIVATE = "GLIBC_PRIVATE"
 _DT_HASH, _DT_SYMTAB, _DT_GNU_HASH, _DT_VERSYM = 4, 6, 0x6FFFFEF5, 0x6FFFFFF0
@@ -22,7 +22,7 @@ _STB_WEAK = 2
 def find_private_symbols(
     layout: Layout,
     values: Mapping[int, int],
-    names: bytes,
+    names: Names,
     needs: Sequence[NeededVersion],
     offers: Sequence[DefinedVersion],
 ) -> dict[str, Any]:
@@ -51,9 +51,9 @@ def find_private_symbols(
                 (entry[0], entry[1], entry[3]) if layout.bits == 64 else (entry[0], entry[3], entry[5])
             )
             if section and version in defined:
-                private_offers.append(text_at(names, name))
+                private_offers.append(names.at(name))
             elif not section and version in wanted and info >> 4 != _STB_WEAK:
-                private_needs.append((wanted[version], text_at(names, name)))
+                private_needs.append((wanted[version], names.at(name)))
     except (MalformedError, struct.error):
         return {}
     return {"private_needs": tuple(private_needs), "private_offers": tuple(private_offers)}

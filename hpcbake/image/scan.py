@@ -222,7 +222,8 @@ def _read_layers(
     """One thread per layer, the largest first: decompression and checksums run outside the interpreter's lock."""
     stop = threading.Event()
     by_size = sorted({one.digest: one for one in descriptors}.values(), key=lambda descriptor: -descriptor.size)
-    workers = threads or min(4, os.cpu_count() or 1, max(1, len(by_size)))
+    # One processor is left to whatever else the machine does: a registry, a build.
+    workers = threads or max(1, min(4, (os.cpu_count() or 2) - 1, len(by_size)))
     with ThreadPoolExecutor(workers, thread_name_prefix="layer") as pool:
         try:
             tasks = {one.digest: pool.submit(_read_one, source, one, cache, limits, stop) for one in by_size}
