@@ -59,7 +59,7 @@ def test_a_deadline_ends_the_program_and_its_children(script: str, tmp_path: Pat
     """124, once the grace is over, and nobody of the session is left."""
     pid_file = tmp_path / "pid"
     argv = ["/bin/sh", "-c", f"echo $$ >'{pid_file}'; {script}"]
-    assert run_program(argv, timeout_s=0.3, grace_s=0.3).exit_code == 124
+    assert run_program(argv, timeout_s=0.8, grace_s=0.3).exit_code == 124
     assert living_members(int(pid_file.read_text())) == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,17 +74,20 @@ def test_a_report_that_cannot_be_written_is_told(state: Path, capsys: pytest.Cap
 
 @pytest.fixture
 def small_files() -> Iterator[None]:
-    """No file of this process may grow beyond a few hundred bytes: the journal fits, the report does not."""
+    """No file of this process may grow beyond 4 kB: the journal fits, the report of a long command does not."""
     before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (900, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
     signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.mark.usefixtures("small_files")
-def test_a_state_folder_that_fills_up_does_not_hide_the_result(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_state_folder_that_fills_up_does_not_hide_the_result(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was done at the sites is shown although it cannot be kept."""
+    monkeypatch.setattr(sys, "argv", ["hpcbake", "x" * 8192])
     assert perform(as_json=True) == 73
     printed = capsys.readouterr()
     assert json.loads(printed.out)["exit"]["code"] == 0
