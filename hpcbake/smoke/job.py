@@ -6,6 +6,7 @@ import hashlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -45,6 +46,22 @@ def render_job(
     return Job(test, key, script)
 
 
+@cache
+def _environment(template_folders: tuple[str, ...]) -> jinja2.Environment:
+    """Where templates are looked for: the project's folders first, then ours. Compiled ones are kept."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([*template_folders, str(data_folder("slurm"))]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  (shell, not HTML: every value goes through the `sh` filters)
+    )
+    environment.filters["sh"] = shlex.quote
+    environment.filters["sh_join"] = shlex.join
+    return environment
+
+
 def _render(
     test: SmokeTest,
     deployment: Deployment,
@@ -63,16 +80,7 @@ def _render(
             gpu=site.profile.gpu.mode,
         )
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([*map(str, template_folders), str(data_folder("slurm"))]),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  (shell, not HTML: every value goes through the `sh` filters)
-    )
-    environment.filters["sh"] = shlex.quote
-    environment.filters["sh_join"] = shlex.join
+    environment = _environment(tuple(map(str, template_folders)))
     try:
         return environment.get_template(f"{test.template}.sbatch.j2").render(
             test=test,
