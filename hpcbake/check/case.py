@@ -252,6 +252,13 @@ class Case:
         """libc.so.6, libm, libpthread and the loader itself: parts of one build."""
         return elf.soname in _GLIBC_PIECES
 
+    def is_found_by_name(self, subject: Subject) -> bool:
+        """Whether asking a process of this image for the library's soname gives this very file."""
+        if self.base is None or not subject.elf.soname:
+            return False
+        found = self.loader.look_up(subject.elf.soname, self.base)
+        return isinstance(found, Loaded) and found.node is subject.node
+
     def is_private(self, path: str) -> bool:
         return any(path.startswith(root + "/") for root in self.private_roots)
 

@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "lint": ("hpcbake.cli.lint", "Look for what will hurt on a cluster, before anything is built."),
     "build": ("hpcbake.cli.build", "Build and push the targets; print the digests."),
     "check": ("hpcbake.cli.check", "Judge whether an image runs on a site."),
+    "diff": ("hpcbake.cli.diff", "Show what a new image needs and offers that an old one did not."),
     "deliver": ("hpcbake.cli.deliver", "Put the SIF of a digest into the store of every site."),
     "smoke": ("hpcbake.cli.smoke", "Run the smoke tests of a delivered SIF on compute nodes."),
     "promote": ("hpcbake.cli.promote", "Make a smoke-tested SIF the current one."),

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hpcbake.cli.check import command
+from hpcbake.cli.diff import command as diff_command
 from hpcbake.errors import HpcbakeError, IntegrityError, RegistryError, UncheckedError, UsageError
 from tests.elf_builder import AARCH64, program
 from tests.fake_registry import FakeRegistry, running_registry
@@ -232,3 +233,27 @@ def test_information_is_shown_on_request(tmp_path: Path) -> None:
     image = make_image(tmp_path, debian(), {"usr/bin/tool": "#!/usr/bin/perl\n"})
     assert "--all shows" in run(image, "--profile", "rocky-8.10").stdout
     assert "broken-entry" in run(image, "--profile", "rocky-8.10", "--all").stdout
+
+
+def test_diff(tmp_path: Path) -> None:
+    """What the new image needs and offers that the old one did not, as text and as JSON."""
+    old = make_image(tmp_path, el8(), name="old")
+    new = make_image(
+        tmp_path, debian("2.36"), {"usr/bin/tool": program(needs={"libc.so.6": ("GLIBC_2.34",)})}, name="new"
+    )
+    shown = CliRunner().invoke(diff_command, [str(old), str(new)], standalone_mode=False)
+    for text in (
+        "- glibc 2.28",
+        "+ glibc 2.36",
+        "+ GLIBC_2.34 (by /usr/bin/tool)",
+        "+ /usr/bin/tool",
+        "- libstdc++.so.6",
+    ):
+        assert text in shown.stdout, text
+    same = CliRunner().invoke(diff_command, [str(old), str(old)], standalone_mode=False)
+    assert (same.return_value, same.stdout.startswith("no difference")) == (0, True)
+    document = json.loads(
+        CliRunner().invoke(diff_command, [str(old), str(new), "--json"], standalone_mode=False).stdout
+    )
+    assert (document["kind"], document["version"]) == ("hpcbake.diff", 1)
+    assert {entry["aspect"] for entry in document["differences"]} >= {"platform", "programs on PATH"}
