@@ -14,9 +14,14 @@ from hpcbake.adapters.factcache import FolderFactCache
 from hpcbake.adapters.imagesource import RegistrySource
 from hpcbake.adapters.localimage import scan_local_image
 from hpcbake.adapters.registry import RegistryClient
+from hpcbake.bakefile.dockerfile import DOCKERFILE, parse_dockerfile
+from hpcbake.bakefile.lint.run import dockerfile_path
+from hpcbake.bakefile.source import SourceFile
+from hpcbake.check.places import with_places
 from hpcbake.cli.options import read_plan
 from hpcbake.errors import RegistryTempError, UncheckedError, UsageError
 from hpcbake.image import FactCache, ScannedImage, scan_image
+from hpcbake.model.plan import Target
 from hpcbake.model.reference import parse_image_reference
 from hpcbake.model.site import Site
 
@@ -70,25 +75,41 @@ def scan(
     local = scan_local_image(image, cache=cache, platform=platform)
     if local is not None:
         return local
-    reference = parse_image_reference(_reference_of(image, files))
+    target = _find_target(image, files)
+    reference = parse_image_reference(target.tags[0] if target else image.removeprefix("docker://"))
     client = RegistryClient.from_environment(os.environ, plain_http=plain_http, ca_file=ca_file)
     try:
-        return scan_image(RegistrySource(client, reference), cache=cache, platform=platform)
+        scanned = scan_image(RegistrySource(client, reference), cache=cache, platform=platform)
+        return _with_places(scanned, target) if target else scanned
     except RegistryTempError as cause:
         raise UncheckedError(
             f"{reference} could not be read: {cause.message}", remedy=cause.remedy, kind=cause.kind, retryable=True
         ) from cause
 
 
-def _reference_of(image: str, files: Sequence[str]) -> str:
-    """The first tag of a target; the text itself when it cannot be a target's name or there is no bake file."""
+def _find_target(image: str, files: Sequence[str]) -> Target | None:
+    """The target of that name; None when the text cannot be a target's name or there is no bake file."""
     has_bake_file = bool(files) or any(Path(name).is_file() for name in _BAKE_FILES)
     if not has_bake_file or not _TARGET.fullmatch(image):
-        return image.removeprefix("docker://")
+        return None
     target = read_plan(files, (image,), (), ()).targets.get(image)
     if target is None or not target.tags:
         raise UsageError(
             f"{image!r} is {'a target without tags' if target else 'no target'} of the bake file here",
             remedy=f"name the image in full: docker.io/library/{image}",
         )
-    return target.tags[0]
+    return target
+
+
+def _with_places(scanned: ScannedImage, target: Target) -> ScannedImage:
+    """The layers with lines of the target's Dockerfile, where that is a local file."""
+    path = dockerfile_path(target)
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace") if path else None
+    except OSError:
+        return scanned
+    if path is None or text is None:
+        return scanned
+    stage = target.attributes.get("target")
+    dockerfile = parse_dockerfile(SourceFile(path, text, DOCKERFILE))
+    return with_places(scanned, dockerfile, stage if isinstance(stage, str) else None)
