@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from hpcbake.check.case import Case
+from hpcbake.check.policy import sort_by_weight
 from hpcbake.check.rules import RULES
 from hpcbake.image import ScannedImage
 from hpcbake.model.site import Site
-from hpcbake.model.verdict import CompatReport, Finding, Severity
-
-_ORDER = [Severity.ERROR, Severity.UNKNOWN, Severity.WARNING, Severity.INFO]
+from hpcbake.model.verdict import CompatReport
 
 
 def judge(image: ScannedImage, site: Site) -> CompatReport:
     """The verdict on `image` at `site`. Pure: the same scan and profile give the same report."""
     case = Case(image, site)
     findings = [finding for rule in RULES for finding in rule.find(case)]
-    return CompatReport(site.name, image.digest, sort_findings(findings), collect_facts(case))
-
-
-def sort_findings(findings: list[Finding]) -> tuple[Finding, ...]:
-    """The worst first; within one severity as the rules came."""
-    return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
+    return CompatReport(site.name, image.digest, sort_by_weight(findings), collect_facts(case))
 
 
 def collect_facts(case: Case) -> dict[str, object]:

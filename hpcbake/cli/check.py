@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from hpcbake import __version__
 from hpcbake.check import judge
 from hpcbake.check.document import exit_code, printable, render_finding, render_junit, render_sarif, report_document
 from hpcbake.check.explain import explain_path, render_tree
+from hpcbake.check.policy import POLICY_FILE, Policy, apply_policy, parse_policy
 from hpcbake.cli.options import read_sites, site_options
 from hpcbake.cli.scan import registry_options, scan
 from hpcbake.errors import CantWriteError, UsageError
@@ -29,6 +31,12 @@ _STYLES = {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red", V
 @site_options
 @click.option("--profile", "profiles", multiple=True, help="A profile file or shipped profile (rocky-8.10) as a site.")
 @registry_options
+@click.option(
+    "--policy",
+    "policy_path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help=f"Severities and accepted findings of the project; default: {POLICY_FILE}, if there is one.",
+)
 @click.option("--all", "show_all", is_flag=True, help="Also show what is only information.")
 @click.option("--explain", metavar="PATH", help="Show how one file of the image is resolved, and why.")
 @click.option("--tree", is_flag=True, help="Show the programs of the image and all that each loads.")
@@ -44,6 +52,7 @@ def command(
     plain_http: tuple[str, ...],
     ca_file: str | None,
     no_fact_cache: bool,
+    policy_path: Path | None,
     show_all: bool,
     explain: str | None,
     tree: bool,
@@ -66,7 +75,8 @@ def command(
                 click.secho(f"{site.name}:", bold=True)
             click.echo(printable_lines(explain_path(scanned, site, explain) if explain else render_tree(scanned, site)))
         return 0
-    reports = [judge(scanned, site) for site in sites]
+    policy, today = read_policy(policy_path), datetime.datetime.now(datetime.timezone.utc).date()
+    reports = [apply_policy(judge(scanned, site), policy, today) for site in sites]
     _write(sarif, lambda: render_sarif(scanned, reports, __version__))
     _write(junit, lambda: render_junit(scanned, reports))
     if as_json:
@@ -102,6 +112,15 @@ def print_reports(image: ScannedImage, reports: Sequence[CompatReport], *, show_
         click.echo("\n" + text + (f"\n  at     {', '.join(names)}" if len(reports) > 1 else ""))
     if hidden:
         click.echo(f"\n{hidden} finding{'s' if hidden > 1 else ''} of mere information; --all shows them")
+
+
+def read_policy(path: Path | None) -> Policy:
+    """The policy in `path`, else in the project's own file, else an empty one."""
+    if path is None:
+        path = Path(POLICY_FILE)
+        if not path.is_file():
+            return Policy()
+    return parse_policy(path.read_text(encoding="utf-8"), str(path))
 
 
 def printable_lines(text: str) -> str:

@@ -257,3 +257,14 @@ def test_diff(tmp_path: Path) -> None:
     )
     assert (document["kind"], document["version"]) == ("hpcbake.diff", 1)
     assert {entry["aspect"] for entry in document["differences"]} >= {"platform", "programs on PATH"}
+
+
+def test_policy_of_the_project(tmp_path: Path) -> None:
+    """A known finding that the project accepts does not fail the check."""
+    image = make_image(tmp_path, el8(), BROKEN)
+    Path("hpcbake-check.yaml").write_text("accept:\n  - {rule: glibc-too-new, until: 2999-01-01, reason: known}\n")
+    result = run(image, "--profile", "rocky-8.10", "--all")
+    assert result.return_value == 0 and "accepted until 2999-01-01: known" in result.stdout
+    other = tmp_path / "other.yaml"
+    other.write_text("accept: []\n")
+    assert run(image, "--profile", "rocky-8.10", "--policy", other).return_value == 30

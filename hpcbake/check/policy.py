@@ -1,0 +1,139 @@
+"""How a project weighs findings: other severities with a reason, and known findings accepted until a day."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from hpcbake.check.rules import RULES
+from hpcbake.errors import ConfigError
+from hpcbake.model.verdict import CompatReport, Finding, Severity
+from hpcbake.sites.document import Section, choice, listing, parse_document, suggest, text
+
+#: The file that `hpcbake check` reads by itself in the project's folder.
+POLICY_FILE = "hpcbake-check.yaml"
+_NAMES = {rule.id for rule in RULES}
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+_SEVERITY = Section(
+    {
+        "rule": text("id of the rule", required=True),
+        "severity": choice("error", "warning", "info", doc="what its findings weigh from now on"),
+        "site": text("only at this site; default: at every site"),
+        "reason": text("why; it is shown with the finding", required=True),
+    },
+    "another severity for a rule",
+)
+_ACCEPT = Section(
+    {
+        "rule": text("id of the rule", required=True),
+        "subject": text("path or pattern (*, ?) of the finding's subject; default: any"),
+        "site": text("only at this site; default: at every site"),
+        "until": text("last day on which it is accepted, as 2027-01-31", pattern=_DAY.pattern, required=True),
+        "reason": text("why; it is shown with the finding", required=True),
+    },
+    "a known finding that does not count for a while",
+)
+POLICY = Section(
+    {
+        "severities": listing(_SEVERITY.as_field(), "other severities for rules"),
+        "accept": listing(_ACCEPT.as_field(), "known findings, accepted until a day"),
+    },
+    "how findings are weighed in this project",
+)
+
+
+@dataclass(frozen=True)
+class SeverityChoice:
+    """Findings of `rule` (at `site`, or everywhere) weigh `severity`."""
+
+    rule: str
+    severity: Severity
+    reason: str
+    site: str = ""
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Findings of `rule` about `subject` do not count until the end of the day `until`."""
+
+    rule: str
+    until: datetime.date
+    reason: str
+    subject: str = "*"
+    site: str = ""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """All choices of a project. The first that fits a finding counts."""
+
+    severities: tuple[SeverityChoice, ...] = ()
+    accepted: tuple[Acceptance, ...] = ()
+
+
+def parse_policy(content: str, path: str) -> Policy:
+    """Read a policy file. Raises ConfigError showing every mistake with line and column."""
+    values = parse_document(content, path, POLICY)
+    for entry in [*values.get("severities", ()), *values.get("accept", ())]:
+        if entry["rule"] not in _NAMES:
+            raise ConfigError(
+                f"{path}: there is no rule {entry['rule']!r}",
+                remedy=suggest(entry["rule"], _NAMES).replace("known keys", "rules"),
+                kind="config.policy",
+            )
+    return Policy(
+        tuple(_severity_choice(entry, path) for entry in values.get("severities", ())),
+        tuple(_acceptance(entry, path) for entry in values.get("accept", ())),
+    )
+
+
+def apply_policy(report: CompatReport, policy: Policy, today: datetime.date) -> CompatReport:
+    """The report as this project weighs it. What was not read stays UNKNOWN: nobody can accept what nobody saw."""
+    return replace(report, findings=sort_by_weight(_weighed(f, report.site, policy, today) for f in report.findings))
+
+
+def sort_by_weight(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The worst first, otherwise as they came."""
+    order = [Severity.ERROR, Severity.UNKNOWN, Severity.WARNING, Severity.INFO]
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
+
+
+def _weighed(finding: Finding, site: str, policy: Policy, today: datetime.date) -> Finding:
+    if finding.severity is Severity.UNKNOWN:
+        return finding
+    for choice_ in policy.severities:
+        if choice_.rule == finding.rule and choice_.site in ("", site):
+            noted = {**finding.evidence, "severity_by_policy": choice_.reason, "own_severity": finding.severity.value}
+            finding = replace(finding, severity=choice_.severity, evidence=noted)
+            break
+    for accepted in policy.accepted:
+        fits = accepted.rule == finding.rule and accepted.site in ("", site)
+        if not fits or not fnmatchcase(finding.subject, accepted.subject) or finding.severity is Severity.INFO:
+            continue
+        if today > accepted.until:
+            return replace(
+                finding, message=f"{finding.message} (was accepted until {accepted.until}: {accepted.reason})"
+            )
+        noted = {**finding.evidence, "accepted_until": str(accepted.until), "own_severity": finding.severity.value}
+        message = f"{finding.message} (accepted until {accepted.until}: {accepted.reason})"
+        return replace(finding, severity=Severity.INFO, message=message, evidence=noted)
+    return finding
+
+
+def _severity_choice(entry: dict[str, Any], path: str) -> SeverityChoice:
+    if "severity" not in entry:
+        raise ConfigError(f"{path}: an entry for {entry['rule']} lacks `severity`", kind="config.policy")
+    return SeverityChoice(entry["rule"], Severity(entry["severity"]), entry["reason"], entry.get("site", ""))
+
+
+def _acceptance(entry: dict[str, Any], path: str) -> Acceptance:
+    try:
+        until = datetime.date.fromisoformat(entry["until"])
+    except ValueError as cause:
+        raise ConfigError(f"{path}: {entry['until']!r} is no day", kind="config.policy") from cause
+    return Acceptance(entry["rule"], until, entry["reason"], entry.get("subject", "*"), entry.get("site", ""))
