@@ -13,8 +13,9 @@ from hpcbake import __version__
 from hpcbake.check import judge
 from hpcbake.check.document import exit_code, printable, render_finding, render_junit, render_sarif, report_document
 from hpcbake.check.explain import explain_path, render_tree
-from hpcbake.check.policy import POLICY_FILE, Policy, apply_policy, parse_policy
+from hpcbake.check.policy import POLICY_FILE, apply_policy
 from hpcbake.cli.options import read_sites, site_options
+from hpcbake.cli.policy import read_policy
 from hpcbake.cli.scan import registry_options, scan
 from hpcbake.errors import CantWriteError, UsageError
 from hpcbake.image import ScannedImage
@@ -75,7 +76,7 @@ def command(
                 click.secho(f"{site.name}:", bold=True)
             click.echo(printable_lines(explain_path(scanned, site, explain) if explain else render_tree(scanned, site)))
         return 0
-    policy, today = read_policy(policy_path), datetime.datetime.now(datetime.timezone.utc).date()
+    policy, today = read_policy(Path(), policy_path), datetime.datetime.now(datetime.timezone.utc).date()
     reports = [apply_policy(judge(scanned, site), policy, today) for site in sites]
     _write(sarif, lambda: render_sarif(scanned, reports, __version__))
     _write(junit, lambda: render_junit(scanned, reports))
@@ -112,15 +113,6 @@ def print_reports(image: ScannedImage, reports: Sequence[CompatReport], *, show_
         click.echo("\n" + text + (f"\n  at     {', '.join(names)}" if len(reports) > 1 else ""))
     if hidden:
         click.echo(f"\n{hidden} finding{'s' if hidden > 1 else ''} of mere information; --all shows them")
-
-
-def read_policy(path: Path | None) -> Policy:
-    """The policy in `path`, else in the project's own file, else an empty one."""
-    if path is None:
-        path = Path(POLICY_FILE)
-        if not path.is_file():
-            return Policy()
-    return parse_policy(path.read_text(encoding="utf-8"), str(path))
 
 
 def printable_lines(text: str) -> str:

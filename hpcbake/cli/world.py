@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from hpcbake.adapters.credentials import DockerCredentials
 from hpcbake.adapters.factcache import FolderFactCache
 from hpcbake.adapters.imagesource import RegistrySource
 from hpcbake.adapters.registry import RegistryClient
+from hpcbake.check.policy import Policy, apply_policy
+from hpcbake.cli.policy import read_policy
 from hpcbake.image.scan import FactCache, ScannedImage, scan_image
 from hpcbake.model.artefacts import BuiltImage
 from hpcbake.model.reference import Digest
@@ -43,7 +46,7 @@ def make_world(
         registry=registry,
         commands=SpythonCommands(),
         connect=connect,
-        check=Checker(registry, FolderFactCache.of_user(environment)),
+        check=Checker(registry, FolderFactCache.of_user(environment), read_policy(folder)),
         login_for=login_for,
         clock=SystemClock(),
     )
@@ -67,8 +70,9 @@ def connect(site: Site) -> SiteNode:
 class Checker:
     """Judges images for sites; each digest is scanned once, however many sites ask."""
 
-    def __init__(self, registry: RegistryClient, cache: FactCache) -> None:
+    def __init__(self, registry: RegistryClient, cache: FactCache, policy: Policy | None = None) -> None:
         self._registry = registry
+        self._policy = policy or Policy()
         self._cache = cache
         self._scans: dict[Digest, ScannedImage] = {}
         self._locks: dict[Digest, threading.Lock] = {}
@@ -77,7 +81,8 @@ class Checker:
     def __call__(self, image: BuiltImage, site: Site) -> CompatReport:
         from hpcbake.check import judge
 
-        return judge(self._scan(image), site)
+        today = datetime.datetime.now(datetime.timezone.utc).date()
+        return apply_policy(judge(self._scan(image), site), self._policy, today)
 
     def _scan(self, image: BuiltImage) -> ScannedImage:
         with self._guard:
