@@ -8,6 +8,7 @@ import shlex
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hpcbake.model.ports import Outcome
 from hpcbake.model.reference import Digest
@@ -75,6 +76,9 @@ class FakeSite:
             return fault
         answer = fault(values) if fault is not None else None
         return answer or Outcome(0, "\n".join(getattr(self, f"_{kind}")(values)) + "\n")
+
+    def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
+        return self.run_script(script, timeout_s=timeout_s)
 
     def close(self) -> None:
         self.closed += 1

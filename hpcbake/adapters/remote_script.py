@@ -24,6 +24,11 @@ class Envelope:
     nonce: str
     content: bytes
 
+    @property
+    def end_mark(self) -> bytes:
+        """What the end line of the answer begins with."""
+        return f"\n{self.nonce} end ".encode()
+
 
 def wrap_script(script: str, secret_stdin: bytes = b"", *, nonce: str | None = None) -> Envelope:
     """Put a script into its envelope. `secret_stdin` (text, no NUL) becomes the script's standard input."""
@@ -35,6 +40,26 @@ def wrap_script(script: str, secret_stdin: bytes = b"", *, nonce: str | None = N
     if secret_stdin:
         redirect = f"<<'{nonce}-input'"
         given = secret_stdin + (b"" if secret_stdin.endswith(b"\n") else b"\n") + f"{nonce}-input\n".encode()
+    return _envelope(script, nonce, redirect, given)
+
+
+def wrap_fed_script(script: str, *, nonce: str | None = None) -> Envelope:
+    """Put a script into an envelope after which its standard input follows: any bytes, any number of them."""
+    nonce = nonce or "hpcbake-" + secrets.token_hex(12)
+    if nonce in script or "\0" in script:
+        raise BugError("a script holds a NUL or the envelope's own nonce")
+    return _envelope(script, nonce, "", b"")
+
+
+def feeding_command(envelope: Envelope) -> str:
+    """What the login shell is asked to run for a fed script, in any shell.
+
+    A shell that reads its own script from standard input may read ahead, beyond it; dd takes exactly this many bytes.
+    """
+    return f"exec /bin/sh -c 'eval \"$(dd ibs=1 obs=65536 count={len(envelope.content)} 2>/dev/null)\"'"
+
+
+def _envelope(script: str, nonce: str, redirect: str, given: bytes) -> Envelope:
     head = (
         "LC_ALL=C; LANG=C; export LC_ALL LANG\n"
         "hpcbake_script() (\n"

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import fabric
@@ -25,8 +26,16 @@ from paramiko.ssh_exception import (
 )
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from hpcbake.adapters.feed import Feed, open_feed
 from hpcbake.adapters.known_hosts import KnownKey, find_known_keys, fingerprint
-from hpcbake.adapters.remote_script import REMOTE_COMMAND, Envelope, parse_answer, wrap_script
+from hpcbake.adapters.remote_script import (
+    REMOTE_COMMAND,
+    Envelope,
+    feeding_command,
+    parse_answer,
+    wrap_fed_script,
+    wrap_script,
+)
 from hpcbake.adapters.ssh_config import Hop, resolve_hops
 from hpcbake.errors import HpcbakeError, SiteTrustError, SiteUnreachableError
 from hpcbake.model.ports import Outcome
@@ -39,6 +48,8 @@ logging.getLogger("paramiko").propagate = False
 _CONNECT_ATTEMPTS = 3
 _KEEPALIVE_S = 15
 _PIECE = 128 * 1024
+#: The largest packet that OpenSSH takes on a channel.
+_PACKET = 32 * 1024
 #: No answer of ours comes near this.
 _MAX_OUTPUT = 64 * 1024 * 1024
 #: After the answer's end: how long a silence is the end of the stream, and how far back the end is looked for.
@@ -56,20 +67,30 @@ class FabricNode:
         self.host_key = ""
 
     def run_script(self, script: str, *, timeout_s: float, secret_stdin: bytes = b"") -> Outcome:
+        envelope = wrap_script(script, secret_stdin)
+        return self._run(REMOTE_COMMAND, envelope, Feed(envelope.content), timeout_s=timeout_s, stall_s=timeout_s)
+
+    def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
+        envelope = wrap_fed_script(script)
+        with open_feed(envelope.content, source) as feed:
+            return self._run(feeding_command(envelope), envelope, feed, timeout_s=timeout_s, stall_s=stall_s)
+
+    def _run(self, command: str, envelope: Envelope, feed: Feed, *, timeout_s: float, stall_s: float) -> Outcome:
         transport = self._transport()
         started = time.monotonic()
-        envelope = wrap_script(script, secret_stdin)
         try:
             channel = transport.open_session(timeout=self._login.connect_timeout_s)
             try:
-                _exec(channel, timeout_s=min(self._login.connect_timeout_s, timeout_s))
-                stdout, stderr = _exchange(channel, envelope, deadline=started + timeout_s)
+                _exec(channel, command, timeout_s=min(self._login.connect_timeout_s, timeout_s))
+                stdout, stderr = _exchange(
+                    channel, feed, end=envelope.end_mark, deadline=started + timeout_s, stall_s=stall_s
+                )
             finally:
                 channel.close()
         except TimeoutError as error:
             self.close()
             raise SiteUnreachableError(
-                f"{self.name}: no answer from {self._login.host} for {timeout_s:.0f} s",
+                f"{self.name}: no answer from {self._login.host} for {time.monotonic() - started:.0f} s",
                 remedy="the step may still be running there; run the same command again, it takes up what it finds",
                 kind="ssh.timeout",
                 retryable=False,
@@ -266,7 +287,7 @@ def _unreachable(error: Exception, where: str, site: str) -> SiteUnreachableErro
 # ---- talking --------------------------------------------------------------------------------------------------------
 
 
-def _exec(channel: paramiko.Channel, *, timeout_s: float) -> None:
+def _exec(channel: paramiko.Channel, command: str, *, timeout_s: float) -> None:
     """Start the remote shell. Raises TimeoutError when the server does not say that it has: paramiko would wait on."""
     gave_up = threading.Event()
 
@@ -278,7 +299,7 @@ def _exec(channel: paramiko.Channel, *, timeout_s: float) -> None:
     timer.daemon = True
     timer.start()
     try:
-        channel.exec_command(REMOTE_COMMAND)
+        channel.exec_command(command)
     except (SSHException, EOFError) as error:
         if gave_up.is_set():
             raise TimeoutError from error
@@ -287,24 +308,24 @@ def _exec(channel: paramiko.Channel, *, timeout_s: float) -> None:
         timer.cancel()
 
 
-def _exchange(channel: paramiko.Channel, envelope: Envelope, *, deadline: float) -> tuple[bytes, bytes]:
-    """Send the whole envelope, read both streams to their ends. Raises TimeoutError at the deadline.
+def _exchange(
+    channel: paramiko.Channel, feed: Feed, *, end: bytes, deadline: float, stall_s: float
+) -> tuple[bytes, bytes]:
+    """Send the whole feed, read both streams to their ends.
 
+    Raises TimeoutError at the deadline, and earlier when nothing of the feed is taken for `stall_s`.
     A process that the login left in the background may hold the streams open for ever: once the answer's end has come
-    a moment of silence is the end.
+    a moment of silence is the end. A script that ends is not sent the rest.
     """
-    content, end = envelope.content, f"\n{envelope.nonce} end ".encode()
     out, err = bytearray(), bytearray()
-    at, pause = 0, 0.002
-    moved_at = time.monotonic()
+    sending, pause = True, 0.002
+    moved_at = taken_at = time.monotonic()
     channel.settimeout(0.0)
     while True:
         moved = False
-        if at < len(content) and channel.send_ready():
-            at += channel.send(content[at : at + _PIECE])
-            moved = True
-            if at >= len(content):
-                channel.shutdown_write()
+        if sending and channel.send_ready():
+            sending = _send_some(channel, feed)
+            moved, taken_at = True, time.monotonic()
         if channel.recv_ready():
             out += channel.recv(_PIECE)
             moved = True
@@ -314,7 +335,7 @@ def _exchange(channel: paramiko.Channel, envelope: Envelope, *, deadline: float)
         now = time.monotonic()
         if not moved and (_is_finished(channel) or (now - moved_at > _SILENCE_S and end in out[-_TAIL:])):
             return bytes(out), bytes(err)
-        if now > deadline:
+        if now > deadline or (sending and now - taken_at > stall_s):
             raise TimeoutError
         if len(out) + len(err) > _MAX_OUTPUT:
             raise SSHException(f"it printed more than {_MAX_OUTPUT} bytes")
@@ -323,6 +344,19 @@ def _exchange(channel: paramiko.Channel, envelope: Envelope, *, deadline: float)
         else:
             time.sleep(pause)
             pause = min(pause * 1.5, 0.05)
+
+
+def _send_some(channel: paramiko.Channel, feed: Feed) -> bool:
+    """Send what the channel takes now; False when there is nothing more to send, or nobody any more who takes it."""
+    piece = bytes(feed.rest()[:_PACKET])
+    try:
+        if piece:
+            feed.advance(channel.send(piece))
+            return True
+        channel.shutdown_write()
+    except OSError:  # the other side has closed: its answer, or the lack of one, tells the rest
+        pass
+    return False
 
 
 def _is_finished(channel: paramiko.Channel) -> bool:

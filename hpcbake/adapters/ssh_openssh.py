@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 
-from hpcbake.adapters.processes import run_program
-from hpcbake.adapters.remote_script import REMOTE_COMMAND, parse_answer, wrap_script
+from hpcbake.adapters.feed import open_feed
+from hpcbake.adapters.processes import feed_program, run_program
+from hpcbake.adapters.remote_script import (
+    REMOTE_COMMAND,
+    Envelope,
+    feeding_command,
+    parse_answer,
+    wrap_fed_script,
+    wrap_script,
+)
 from hpcbake.adapters.ssh_config import ssh_argv
 from hpcbake.errors import SiteTrustError, SiteUnreachableError
 from hpcbake.model.ports import Outcome
@@ -27,7 +36,17 @@ class OpenSshNode:
 
     def run_script(self, script: str, *, timeout_s: float, secret_stdin: bytes = b"") -> Outcome:
         envelope = wrap_script(script, secret_stdin)
-        outcome = run_program(self._argv(), timeout_s=timeout_s, stdin=envelope.content)
+        outcome = run_program(self._argv(REMOTE_COMMAND), timeout_s=timeout_s, stdin=envelope.content)
+        return self._answer(envelope, outcome)
+
+    def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
+        envelope = wrap_fed_script(script)
+        argv = self._argv(feeding_command(envelope))
+        with open_feed(envelope.content, source) as feed:
+            outcome = feed_program(argv, feed, timeout_s=timeout_s, stall_s=stall_s)
+        return self._answer(envelope, outcome)
+
+    def _answer(self, envelope: Envelope, outcome: Outcome) -> Outcome:
         answer = parse_answer(envelope.nonce, outcome.stdout.encode(), outcome.stderr.encode(), outcome.duration_s)
         if answer is not None:
             return answer
@@ -38,7 +57,11 @@ class OpenSshNode:
                 kind="ssh.trust",
                 evidence={"output": outcome.tail()},
             )
-        why = f"no answer for {timeout_s:.0f} s" if outcome.exit_code == 124 else f"ssh ended with {outcome.exit_code}"
+        why = (
+            f"no answer for {outcome.duration_s:.0f} s"
+            if outcome.exit_code == 124
+            else f"ssh ended with {outcome.exit_code}"
+        )
         raise SiteUnreachableError(
             f"{self.name}: cannot reach {self._login.host}: {why}",
             remedy="run the same command again later: what was done stays done",
@@ -46,7 +69,7 @@ class OpenSshNode:
             evidence={"output": outcome.tail()},
         )
 
-    def _argv(self) -> list[str]:
+    def _argv(self, command: str) -> list[str]:
         login = self._login
         options = [
             *("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ForwardAgent=no", "-T"),
@@ -57,7 +80,7 @@ class OpenSshNode:
             *(("-l", login.user) if login.user else ()),
             *(("-p", str(login.port)) if login.port else ()),
         ]
-        return [*ssh_argv(login, *options), "--", login.host, REMOTE_COMMAND]
+        return [*ssh_argv(login, *options), "--", login.host, command]
 
     def close(self) -> None:
         """Nothing is held open: ControlMaster's lifetime is ssh's own affair."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -36,6 +37,15 @@ class Node(Protocol):
         `secret_stdin` reaches the script's standard input and appears in no argv, log or error.
         Raises SiteUnreachableError when the transport fails or the deadline passes (the script may then
         still be running: scripts must be safe to run again), SiteTrustError before anything is sent.
+        """
+        ...
+
+    def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
+        """Run `script` as `run_script` does, with the bytes of the local file `source` as its standard input.
+
+        The script puts them where they belong (`cat >part`) and proves them (sha256, size): what arrived is not known
+        here. It may end without having read them all. Ends at the deadline, and earlier when nothing of the file is
+        taken for `stall_s`. Raises CantWriteError when `source` cannot be read, else as `run_script`.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import shutil
 import signal
@@ -16,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from hpcbake.adapters.local import LocalNode
 from hpcbake.adapters.ssh_fabric import FabricNode
 from hpcbake.adapters.ssh_openssh import OpenSshNode
-from hpcbake.errors import HpcbakeError, SiteTrustError, SiteUnreachableError
+from hpcbake.errors import CantWriteError, HpcbakeError, SiteTrustError, SiteUnreachableError
 from hpcbake.model.site import Login, Site, Store
 from hpcbake.ship.ports import SiteNode
 from tests.integration.sshd import Sshd, fingerprint_of, free_port, make_key, public_key, require_sshd
@@ -471,3 +473,93 @@ def test_sites_are_reached_side_by_side(way: Way, make_node: NodeMaker) -> None:
     for thread in threads:
         thread.join()
     assert answers == {number: f"{number}\n" for number in range(8)}
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+#: What takes a file: into a part, then its size and hash.
+TAKE = "cat >part && wc -c <part && sha256sum <part"
+all_ways = pytest.mark.parametrize(
+    "make_node", [FabricNode, OpenSshNode, LocalNode], ids=["fabric", "openssh", "local"]
+)
+
+
+def _file(way: Way, content: bytes) -> Path:
+    path = way.folder / "a file 'x'"
+    path.write_bytes(content)
+    return path
+
+
+@all_ways
+@pytest.mark.parametrize("size", [0, 1, 4097, 5_000_001])
+def test_a_file_arrives_as_it_is(way: Way, make_node: NodeMaker, size: int) -> None:
+    """Any bytes, NUL and the newlines at its end included, and the script's own answer."""
+    known_server(way)
+    content = (b"\0\xff\r\n\x04~.\n" * (size // 8 + 1))[:size]
+    script = f"cd '{way.folder}' && {TAKE}; exit 3"
+    outcome = way.node(make_node).send_file(_file(way, content), script, timeout_s=60)
+    assert outcome.exit_code == 3
+    assert outcome.stdout.split()[:2] == [str(size), hashlib.sha256(content).hexdigest()]
+    assert (way.folder / "part").read_bytes() == content
+
+
+@all_ways
+def test_a_file_need_not_be_taken(way: Way, make_node: NodeMaker) -> None:
+    """A script that finds no room says so at once, and the node serves the next one."""
+    known_server(way)
+    source = way.folder / "large"
+    with source.open("wb") as file:
+        file.truncate(2 << 30)  # would take long
+    node = way.node(make_node)
+    outcome = node.send_file(source, "head -c 3 | od -An -c; echo error space; exit 9", timeout_s=60)
+    assert (outcome.exit_code, outcome.stdout.split()[-2:]) == (9, ["error", "space"])
+    assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
+
+
+@both
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_file_comes_through_any_login_shell(way: Way, make_node: NodeMaker, shell: str) -> None:
+    """The login shell reads nothing of it."""
+    known_server(way, f'ForceCommand {shutil.which(shell)} -c "$SSH_ORIGINAL_COMMAND"')
+    outcome = way.node(make_node).send_file(_file(way, b"x" * 100_000), "wc -c", timeout_s=60)
+    assert outcome.stdout == "100000\n"
+
+
+@all_ways
+def test_a_file_that_nobody_takes_is_not_waited_for(way: Way, make_node: NodeMaker) -> None:
+    """A file system that hangs is noticed by the lack of progress, long before the deadline."""
+    known_server(way)
+    began = time.monotonic()
+    with pytest.raises(SiteUnreachableError) as caught:
+        way.node(make_node).send_file(_file(way, b"x" * 20_000_000), "sleep 50; cat", timeout_s=55, stall_s=2)
+    assert time.monotonic() - began < 40
+    assert caught.value.kind == "ssh.timeout"
+
+
+@all_ways
+def test_work_after_the_last_byte_may_be_silent(way: Way, make_node: NodeMaker) -> None:
+    """Writing to disk and hashing make no progress that could be seen: only the deadline bounds them."""
+    known_server(way)
+    outcome = way.node(make_node).send_file(_file(way, b"x" * 9), "cat; sleep 3; echo done", timeout_s=60, stall_s=1)
+    assert outcome.stdout == "xxxxxxxxxdone\n"
+
+
+@both
+def test_a_file_whose_connection_breaks_has_not_arrived(way: Way, make_node: NodeMaker) -> None:
+    """No outcome; the next try is a new one."""
+    server = known_server(way)
+    node = way.node(make_node)
+    threading.Timer(1.0, server.break_connections).start()
+    with pytest.raises(SiteUnreachableError) as caught:
+        node.send_file(_file(way, b"x" * 30_000_000), "head -c 10000000; sleep 20; cat", timeout_s=60, stall_s=50)
+    assert caught.value.kind == "ssh.lost"
+    assert node.send_file(_file(way, b"xyz"), "cat", timeout_s=20).stdout == "xyz"
+
+
+@all_ways
+def test_a_file_that_is_not_there_is_told_before_anything_is_sent(way: Way, make_node: NodeMaker) -> None:
+    """This machine's trouble, not the site's."""
+    server = known_server(way)
+    with pytest.raises(CantWriteError):
+        way.node(make_node).send_file(way.folder / "nothing", TAKE, timeout_s=20)
+    assert server.requests() == 0
