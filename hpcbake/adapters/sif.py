@@ -13,6 +13,7 @@ from typing import IO
 
 from hpcbake.errors import IntegrityError, UncheckedError
 from hpcbake.image import ImageConfig, LayerEntry, ScanLimits, ScannedImage, scan_folder
+from hpcbake.image.content import ContentEntry
 from hpcbake.image.manifest import parse_image_config
 from hpcbake.image.squashfs import Squashfs
 from hpcbake.model.reference import Digest
@@ -64,6 +65,23 @@ def scan_sif(path: Path, limits: ScanLimits | None = None) -> ScannedImage:
         config = _config(file, parts, entries)
     architecture = _ARCHITECTURES.get(partition.extra[8:10], "")
     return scan_folder(str(path), iter(entries), replace(config, architecture=architecture, os="linux"), [])
+
+
+def hash_sif(path: Path, limits: ScanLimits | None = None) -> dict[str, ContentEntry]:
+    """The content of a SIF's primary partition, file by file.
+
+    Raises IntegrityError for a damaged file, UncheckedError for an encrypted or otherwise unreadable one.
+    """
+    with path.open("rb") as file:
+        partition = _primary(_read_parts(file, path), path)
+        descriptor, start, size = file.fileno(), partition.offset, partition.size
+
+        def read_at(offset: int, length: int) -> bytes:
+            length = max(0, min(length, size - offset))
+            return os.pread(descriptor, length, start + offset) if length else b""
+
+        files = Squashfs(read_at, str(path)).hash_files(limits or ScanLimits())
+    return {name: ContentEntry(*found) for name, found in files.items()}
 
 
 def _read_parts(file: IO[bytes], path: Path) -> list[_Part]:

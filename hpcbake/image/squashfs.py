@@ -6,6 +6,7 @@ tables lie. The format is version 4.0 as the Linux kernel documents and reads it
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import struct
 import zlib
@@ -87,8 +88,18 @@ class Squashfs:
 
     def walk(self, limits: ScanLimits) -> Iterator[LayerEntry]:
         """Every path of the file system with its ELF facts, folders before what they hold."""
-        seen_folders: set[int] = set()
         facts: dict[int, LayerEntry] = {}
+        for path, inode in self._walk_inodes(limits):
+            if inode.kind is EntryKind.FOLDER:
+                yield LayerEntry(path, EntryKind.FOLDER, inode.mode)
+                continue
+            if inode.number not in facts or wanted_text_bytes(path):
+                facts[inode.number] = self._entry(path, inode)
+            yield facts[inode.number]._replace(path=path)
+
+    def _walk_inodes(self, limits: ScanLimits) -> Iterator[tuple[str, _Inode]]:
+        """Every path with its inode, folders before what they hold."""
+        seen_folders: set[int] = set()
         pending = [("", self._super.root)]
         count = 0
         while pending:
@@ -103,13 +114,48 @@ class Squashfs:
                 if count > limits.entries:
                     raise UncheckedError(f"limit entries reached: more than {limits.entries} files", kind="image.limit")
                 inode = self._inode(child_reference)
+                yield path, inode
                 if inode.kind is EntryKind.FOLDER:
-                    yield LayerEntry(path, EntryKind.FOLDER, inode.mode)
                     pending.append((path, child_reference))
-                    continue
-                if inode.number not in facts or wanted_text_bytes(path):
-                    facts[inode.number] = self._entry(path, inode)
-                yield facts[inode.number]._replace(path=path)
+
+    def hash_files(self, limits: ScanLimits) -> dict[str, tuple[EntryKind, bytes, str]]:
+        """Every path that is no folder: its kind, the SHA-256 of a regular file, the target of a link.
+
+        Files are read in the order in which they lie, so that no block is unpacked twice.
+        """
+        names: dict[str, int] = {}
+        inodes: dict[int, _Inode] = {}
+        for path, inode in self._walk_inodes(limits):
+            if inode.kind is not EntryKind.FOLDER:
+                names[path] = inode.number
+                inodes[inode.number] = inode
+        digests = {
+            inode.number: self._hash(inode)
+            for inode in sorted(inodes.values(), key=lambda one: (one.fragment, one.start))
+            if inode.kind is EntryKind.FILE
+        }
+        return {
+            path: (inodes[number].kind, digests.get(number, b""), inodes[number].target)
+            for path, number in names.items()
+        }
+
+    def _hash(self, inode: _Inode) -> bytes:
+        checksum = hashlib.sha256()
+        at, left = inode.start, inode.size
+        for stated in inode.blocks:
+            expected = min(self._super.block_bytes, left)
+            content = self._unpacked(at, stated) if stated else bytes(expected)
+            if len(content) != expected:
+                raise self._damaged(f"a block of {len(content)} bytes where {expected} belong")
+            checksum.update(content)
+            at += stated & ~_UNCOMPRESSED
+            left -= expected
+        if left:
+            tail = self.read_block(inode, len(inode.blocks))
+            if len(tail) != left:
+                raise self._damaged(f"a file's end of {len(tail)} bytes where {left} belong")
+            checksum.update(tail)
+        return checksum.digest()
 
     def _entry(self, path: str, inode: _Inode) -> LayerEntry:
         if inode.kind is not EntryKind.FILE:
@@ -274,16 +320,18 @@ class Squashfs:
     def _data(self, start: int, stated: int) -> bytes:
         key = (start, stated)
         if key not in self._blocks:
-            size = stated & ~_UNCOMPRESSED
-            if size > self._super.block_bytes:
-                raise self._damaged(f"a block of {size} bytes")
-            content = self._exactly(start, size)
-            if not stated & _UNCOMPRESSED:
-                content = self._decompress(content, self._super.block_bytes)
+            content = self._unpacked(start, stated)
             if len(self._blocks) >= _KEPT_BLOCKS:
                 del self._blocks[next(iter(self._blocks))]
             self._blocks[key] = content
         return self._blocks[key]
+
+    def _unpacked(self, start: int, stated: int) -> bytes:
+        size = stated & ~_UNCOMPRESSED
+        if size > self._super.block_bytes:
+            raise self._damaged(f"a block of {size} bytes")
+        content = self._exactly(start, size)
+        return content if stated & _UNCOMPRESSED else self._decompress(content, self._super.block_bytes)
 
     def _exactly(self, at: int, length: int) -> bytes:
         content = self._read_at(at, length)
