@@ -21,6 +21,16 @@ class SpythonCommands:
         client = _recorder(program, flags)
         return _recorded(client, lambda: client.pull(image=uri, name=destination, quiet=True))
 
+    def build_argv(
+        self, program: str, uri: str, destination: str, *, plain_http: bool, squashfs: str = ""
+    ) -> list[str]:
+        """`apptainer build [--no-https] [--mksquashfs-args ARGS] DESTINATION URI`."""
+        flags = [*(["--no-https"] if plain_http else []), *(["--mksquashfs-args", squashfs] if squashfs else [])]
+        client = _recorder(program, [])
+        return _recorded(
+            client, lambda: client.build(recipe=uri, image=destination, sudo=False, options=flags, quiet=True)
+        )
+
     def exec_argv(
         self, program: str, sif: str, command: list[str], *, binds: tuple[str, ...] = (), gpu: str = "none"
     ) -> list[str]:

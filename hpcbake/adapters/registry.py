@@ -10,6 +10,8 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
+from pathlib import Path
+from typing import IO
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
@@ -115,6 +117,32 @@ class RegistryClient:
             )
         return digest
 
+    def push_blob(self, ref: ImageReference, path: Path, digest: Digest) -> bool:
+        """Upload a file as a blob unless the registry has it, and ask for it afterwards. True when bytes were sent.
+
+        Raises RegistryError when the registry acknowledges the upload and does not have the blob then.
+        """
+        size = path.stat().st_size
+        if self.head_blob(ref, digest) == size:
+            return False
+        retrying(
+            lambda: self._upload(ref, path, digest, size),
+            f"upload of {digest} to {ref.name}",
+            self._limits,
+            self._sleep,
+        )
+        if self.head_blob(ref, digest) != size:
+            raise RegistryError(
+                f"{ref.registry} acknowledged blob {digest} of {ref.repository} but does not serve it",
+                remedy="if the registry was garbage-collected while running, restart it; then run again",
+                kind="registry.unconfirmed",
+            )
+        return True
+
+    def speaks_http(self, registry: str) -> bool:
+        """Whether a registry is reached without TLS."""
+        return self._web.base_url(registry).startswith("http:")
+
     def open_blob(self, ref: ImageReference, digest: Digest, *, size: int | None = None) -> Iterator[bytes]:
         """The bytes of a blob, verified while they stream.
 
@@ -146,6 +174,18 @@ class RegistryClient:
             self._sleep(self._limits.backoff_s * cuts)
         if checksum.hexdigest() != digest.hex:
             raise _wrong_bytes(ref, digest, checksum.hexdigest(), received, size)
+
+    def _upload(self, ref: ImageReference, path: Path, digest: Digest, size: int) -> None:
+        """One upload in one piece: a session is opened, then the whole file goes to where the registry says."""
+        with self._send("POST", ref, "blobs/uploads/", {"Content-Length": "0"}, b"") as opened:
+            location = opened.headers.get("Location", "")
+        if not location:
+            raise _odd(ref, "it opened an upload and did not say where")
+        url = urljoin(f"{self._web.base_url(ref.registry)}/v2/{ref.repository}/blobs/uploads/", location)
+        url += ("&" if urlsplit(url).query else "?") + f"digest={digest}"
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        with path.open("rb") as file:
+            self._send("PUT", ref, f"blobs/{digest}", headers, file, url=url).close()
 
     def _fetch_manifest(self, ref: ImageReference) -> Manifest:
         _, headers, content = self._call("GET", ref, f"manifests/{_target(ref)}")
@@ -203,22 +243,23 @@ class RegistryClient:
         ref: ImageReference,
         path: str,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | IO[bytes] | None,
         *,
         missing_ok: bool = False,
+        url: str = "",
     ) -> urllib3.BaseHTTPResponse:
         """One attempt: authenticates when asked to, follows redirects, and sorts what the registry answers.
 
         Raises Passing for what may be tried again, RegistryError for what may not.
         """
-        scope = Scope(ref.registry, ref.repository, "pull,push" if method == "PUT" else "pull")
-        url = f"{self._web.base_url(ref.registry)}/v2/{ref.repository}/{path}"
+        scope = Scope(ref.registry, ref.repository, "pull,push" if method in ("PUT", "POST") else "pull")
+        url = url or f"{self._web.base_url(ref.registry)}/v2/{ref.repository}/{path}"
         for is_last in (False, True):
             granted = self._auth.find_header(scope)
             sent = {**headers, "Authorization": granted} if granted else dict(headers)
             response = self._follow(method, url, sent, body)
-            if response.status != 401:
-                break
+            if response.status != 401 or not (body is None or isinstance(body, bytes)):
+                break  # a file that was sent is used up: the session in front of it has settled the login
             challenges = parse_challenges(response.headers.getlist("WWW-Authenticate"))
             response.close()
             self._auth.forget(scope)
@@ -233,14 +274,14 @@ class RegistryClient:
             response.close()
 
     def _follow(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | IO[bytes] | None
     ) -> urllib3.BaseHTTPResponse:
         """Send, and go where redirects point; a login never follows to another host."""
         origin = urlsplit(url)
         for _ in range(_MAX_REDIRECTS):
             response = self._web.send(method, url, headers, body)
             location = response.headers.get("Location")
-            if response.status not in _REDIRECTS or not location or method == "PUT":
+            if response.status not in _REDIRECTS or not location or method in ("PUT", "POST"):
                 return response
             response.close()
             url = urljoin(url, location)

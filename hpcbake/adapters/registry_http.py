@@ -9,7 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import IO, TypeVar
 from urllib.parse import urlsplit
 
 import tenacity
@@ -34,6 +34,8 @@ class Limits:
     connect_timeout_s: float = 10.0
     #: No byte for so long ends an attempt.
     progress_timeout_s: float = 30.0
+    #: After the last byte of an upload the registry sums it up and moves it to its place, which takes its time.
+    upload_timeout_s: float = 300.0
     #: For one small request with all its retries.
     request_deadline_s: float = 180.0
     #: For one blob with all its resumptions.
@@ -82,9 +84,13 @@ class Connections:
                 self._schemes[registry] = scheme
         return f"{scheme}://{_ENDPOINTS.get(registry, registry)}"
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> urllib3.BaseHTTPResponse:
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | IO[bytes] | None
+    ) -> urllib3.BaseHTTPResponse:
         """One request, its body not read yet. Raises Passing, or RegistryError for a certificate we cannot trust."""
         limits = self._limits
+        is_upload = body is not None and not isinstance(body, bytes)
+        read_timeout_s = limits.upload_timeout_s if is_upload else limits.progress_timeout_s
         try:
             return self._pool(url).request(
                 method,
@@ -94,7 +100,7 @@ class Connections:
                 redirect=False,
                 retries=False,
                 preload_content=False,
-                timeout=urllib3.Timeout(connect=limits.connect_timeout_s, read=limits.progress_timeout_s),
+                timeout=urllib3.Timeout(connect=limits.connect_timeout_s, read=read_timeout_s),
             )
         except urllib3.exceptions.SSLError as cause:
             raise _sort_tls_failure(url, cause) from cause

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from hpcbake.model.reference import Digest, ImageReference
 
@@ -28,6 +29,21 @@ class BuiltImage:
 
 
 @dataclass(frozen=True)
+class ConvertedSif:
+    """The SIF that the build host made of an image, its content found equal to the image's, file by file.
+
+    `artifact` is where a registry holds it, by digest, for `apptainer pull oras://…`. `made` tells a conversion of
+    this run from one that was kept.
+    """
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    artifact: ImageReference
+    made: bool = True
+
+
+@dataclass(frozen=True)
 class Deployment:
     """The SIF of one digest in the store of one site, verified there."""
 
@@ -39,6 +55,10 @@ class Deployment:
     changed: bool
     runtime: str = ""
     notes: tuple[str, ...] = ()
+    #: How it came there (oras, docker, job, stream), why that way, and what vouches for its content.
+    way: str = ""
+    why: str = ""
+    content: str = ""
 
 
 class SmokeStatus(Enum):

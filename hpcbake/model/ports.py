@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from hpcbake.model.artefacts import BuiltImage, ConvertedSif
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -67,6 +69,10 @@ class RuntimeCommands(Protocol):
 
     def pull_argv(self, program: str, uri: str, destination: str, *, plain_http: bool) -> list[str]: ...
 
+    def build_argv(
+        self, program: str, uri: str, destination: str, *, plain_http: bool, squashfs: str = ""
+    ) -> list[str]: ...
+
     def exec_argv(
         self, program: str, sif: str, command: list[str], *, binds: tuple[str, ...] = (), gpu: str = "none"
     ) -> list[str]: ...
@@ -84,5 +90,21 @@ class Builder(Protocol):
 
         Raises PrereqError when there is no builder, BuildError when a step fails, RegistryError or
         RegistryTempError when the push does.
+        """
+        ...
+
+
+class Converter(Protocol):
+    """The build host's own apptainer: makes the SIF once, for every site."""
+
+    def why_not(self) -> str:
+        """Why nothing can be converted here, in a few words; empty when it can."""
+        ...
+
+    def convert(self, image: BuiltImage, *, publish: bool) -> ConvertedSif:
+        """The SIF of an image: made now, or made before and looked at again. `publish` puts it beside the image.
+
+        Raises IntegrityError when the SIF does not hold what the image holds, RegistryError or RegistryTempError,
+        PrereqError when the runtime here cannot convert, CantWriteError when there is no room.
         """
         ...
