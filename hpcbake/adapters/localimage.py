@@ -10,6 +10,8 @@ from hpcbake.adapters.sif import is_sif, scan_sif
 from hpcbake.errors import UncheckedError
 from hpcbake.image import BlobSource, FactCache, ImageConfig, ScannedImage, scan_folder, scan_image
 
+#: What only a path can start with.
+_PATH_STARTS = ("/", "./", "../", "~")
 _SCHEMES = ("oci:", "oci-archive:", "docker-archive:", "dir:", "sif:")
 
 
@@ -23,7 +25,7 @@ def scan_local_image(
     scheme, rest = next(((one, text[len(one) :]) for one in _SCHEMES if text.startswith(one)), ("", text))
     place, reference = _split(rest, is_path=bool(scheme))
     if place is None:
-        if scheme:
+        if scheme or text.startswith(_PATH_STARTS):
             raise UncheckedError(f"{rest} does not exist", remedy="check the path", kind="image.not-an-image")
         return None
     if scheme == "dir:" or (place.is_dir() and not (place / "oci-layout").is_file()):
@@ -78,4 +80,12 @@ def _scan_root(place: Path) -> ScannedImage:
     if not place.is_dir():
         raise UncheckedError(f"{place} is no folder", remedy="check the path", kind="image.not-an-image")
     problems: list[str] = []
-    return scan_folder(str(place), walk_root(place, problems), ImageConfig(), problems)
+    scanned = scan_folder(str(place), walk_root(place, problems), ImageConfig(), problems)
+    if all(node.elf is None for _, node in scanned.tree.walk()):
+        # Any folder would pass otherwise: nothing in it can fail.
+        raise UncheckedError(
+            f"{place} holds no image: no OCI layout, and no program in it as in an unpacked root folder",
+            remedy="name an image reference, an OCI layout, a `docker save` archive, a SIF or an unpacked root folder",
+            kind="image.not-an-image",
+        )
+    return scanned

@@ -77,7 +77,7 @@ def finding_document(finding: Finding) -> dict[str, object]:
         "severity": finding.severity.value,
         "subject": printable(finding.subject),
         "message": printable(finding.message),
-        "remedy": finding.remedy,
+        "remedy": printable(finding.remedy),
         "origin": printable(finding.origin),
         "paths": [printable(path) for path in finding.paths],
         "evidence": _safe(finding.evidence),
@@ -135,14 +135,20 @@ def render_finding(finding: Finding, *, paths: int = 5) -> str:
     """One finding in plain text: what, from where, which files, what to do."""
     lines = [f"{finding.severity.value}: {printable(finding.message)} [{finding.rule}]"]
     if finding.origin:
-        lines.append(f"  from   {printable(finding.origin)}")
+        lines += _labelled("from", [printable(finding.origin)])
     if len(finding.paths) > 1:
-        shown = ", ".join(printable(path) for path in finding.paths[:paths])
-        more = f", … ({len(finding.paths)} in all)" if len(finding.paths) > paths else ""
-        lines.append(f"  files  {shown}{more}")
+        shown = [printable(path) for path in finding.paths[:paths]]
+        hidden = len(finding.paths) - len(shown)
+        lines += _labelled("files", [*shown, *([f"… and {hidden} more (all with --json)"] if hidden else [])])
     if finding.remedy:
-        lines.append(f"  fix    {finding.remedy}")
+        first, *others = printable(finding.remedy).split("; or ")
+        lines += _labelled("fix", [first, *(f"or {other}" for other in others)])
     return "\n".join(lines)
+
+
+def _labelled(label: str, texts: Sequence[str]) -> list[str]:
+    """The texts below one another, with the label before the first."""
+    return [f"  {label if not number else '':<6} {text}" for number, text in enumerate(texts)]
 
 
 def _sarif_result(finding: Finding) -> dict[str, object]:
@@ -150,7 +156,7 @@ def _sarif_result(finding: Finding) -> dict[str, object]:
     return {
         "ruleId": finding.rule,
         "level": _SARIF_LEVELS[finding.severity],
-        "message": {"text": f"{printable(finding.message)}. {finding.remedy}".strip()},
+        "message": {"text": f"{printable(finding.message)}. {printable(finding.remedy)}".strip()},
         "locations": [
             {
                 "physicalLocation": {"artifactLocation": {"uri": _uri(path)}},

@@ -51,6 +51,7 @@ def command(
     profiles: tuple[str, ...],
     files: tuple[str, ...],
     plain_http: tuple[str, ...],
+    mirrors: tuple[str, ...],
     ca_file: str | None,
     no_fact_cache: bool,
     policy_path: Path | None,
@@ -69,7 +70,15 @@ def command(
     """
     sites = _choose_sites(site_configs, site_names, profiles)
     plain = {*plain_http, *(host for site in sites for host in site.runtime.plain_http)}
-    scanned = scan(image, files=files, plain_http=plain, ca_file=ca_file, use_cache=not no_fact_cache, sites=sites)
+    scanned = scan(
+        image,
+        files=files,
+        plain_http=plain,
+        mirrors=mirrors,
+        ca_file=ca_file,
+        use_cache=not no_fact_cache,
+        sites=sites,
+    )
     if explain is not None or tree:
         for site in sites:
             if len(sites) > 1:
@@ -89,7 +98,7 @@ def command(
 
 def print_reports(image: ScannedImage, reports: Sequence[CompatReport], *, show_all: bool) -> None:
     """One line per site, then every finding once, with the sites it holds for."""
-    digest = f" ({image.digest})" if image.digest else ""
+    digest = f" ({image.digest})" if image.digest and image.digest not in image.name else ""
     click.echo(f"{printable(image.name)}{digest}, glibc {reports[0].facts.get('glibc') or '-'}")
     width = max(len(report.site) for report in reports)
     for report in reports:

@@ -25,6 +25,7 @@ def command(
     profile: str | None,
     files: tuple[str, ...],
     plain_http: tuple[str, ...],
+    mirrors: tuple[str, ...],
     ca_file: str | None,
     no_fact_cache: bool,
     as_json: bool,
@@ -35,7 +36,15 @@ def command(
     """
     site = find_profile(profile) if profile else Site("any", Login(""), Store(""))
     before, after = (
-        scan(name, files=files, plain_http=plain_http, ca_file=ca_file, use_cache=not no_fact_cache, sites=[site])
+        scan(
+            name,
+            files=files,
+            plain_http=plain_http,
+            mirrors=mirrors,
+            ca_file=ca_file,
+            use_cache=not no_fact_cache,
+            sites=[site],
+        )
         for name in (old, new)
     )
     differences = diff_images(before, after, site)

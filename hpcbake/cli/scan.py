@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from hpcbake.adapters.factcache import FolderFactCache
-from hpcbake.adapters.imagesource import RegistrySource
+from hpcbake.adapters.imagesource import RegistrySource, parse_mirror
 from hpcbake.adapters.localimage import scan_local_image
 from hpcbake.adapters.registry import RegistryClient
 from hpcbake.bakefile.dockerfile import DOCKERFILE, parse_dockerfile
@@ -41,11 +41,12 @@ _PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64", "ppc64le": "lin
 
 
 def registry_options(function: F) -> F:
-    """-f, --plain-http, --ca-file and --no-cache: how an image is found and read."""
+    """-f, --plain-http, --mirror, --ca-file and --no-cache: how an image is found and read."""
     for option in reversed(
         (
             click.option("-f", "--file", "files", multiple=True, help="Bake file in which to look for a target."),
             click.option("--plain-http", multiple=True, metavar="HOST", help="A registry that speaks plain HTTP."),
+            click.option("--mirror", "mirrors", multiple=True, metavar="REGISTRY=MIRROR", help="Ask MIRROR first."),
             click.option("--ca-file", type=click.Path(dir_okay=False), help="CA certificates of the registry (PEM)."),
             click.option("--no-cache", "no_fact_cache", is_flag=True, help="Read every layer, also known ones."),
         )
@@ -61,6 +62,7 @@ def scan(
     plain_http: Collection[str],
     ca_file: str | None,
     use_cache: bool,
+    mirrors: Sequence[str] = (),
     sites: Sequence[Site],
 ) -> ScannedImage:
     """The scan of `image` for the platform of the sites.
@@ -79,7 +81,8 @@ def scan(
     reference = parse_image_reference(target.tags[0] if target else image.removeprefix("docker://"))
     client = RegistryClient.from_environment(os.environ, plain_http=plain_http, ca_file=ca_file)
     try:
-        scanned = scan_image(RegistrySource(client, reference), cache=cache, platform=platform)
+        source = RegistrySource(client, reference, [parse_mirror(text) for text in mirrors])
+        scanned = scan_image(source, cache=cache, platform=platform)
         return _with_places(scanned, target) if target else scanned
     except RegistryTempError as cause:
         raise UncheckedError(

@@ -207,7 +207,10 @@ def _fetch_config(source: BlobSource, descriptor: Descriptor) -> ImageConfig:
             remedy="name the image that it was made from",
             kind="image.artifact",
         )
-    content = b"".join(source.open_blob(descriptor))
+    try:
+        content = b"".join(source.open_blob(descriptor))
+    except IntegrityError:
+        content = b"".join(source.open_blob(descriptor))  # wrong bytes are fetched once more, as with layers
     verify_bytes(content, descriptor.digest, f"config of {source.name}")
     return parse_image_config(content, descriptor.digest)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from hpcbake.datafiles import data_folder
@@ -21,18 +22,37 @@ _FILE = Section(
 )
 
 
+#: Distributions that are built from the same sources, by the name of the one that has profiles.
+_SAME_SOURCES = dict.fromkeys(("rhel", "redhat", "almalinux", "alma", "centos-stream", "oraclelinux", "rocky"), "rocky")
+_EL9_SINCE_BACKPORT = 7
+
+
 def find_profile(name: str) -> Site:
     """A stand-in site with the profile of this file (`./cluster.yaml`) or of this shipped name (`rocky-8.10`)."""
     path = Path(name)
     if path.is_file():
         return read_profile(path)
     shipped = shipped_profiles()
-    if name in shipped:
-        return read_profile(shipped[name])
+    found = name if name in shipped else _same_as(name)
+    if found in shipped:
+        return replace(read_profile(shipped[found]), name=name)
     raise UsageError(
         f"{name!r} is neither a profile file nor a shipped profile",
         remedy=suggest(name, shipped).replace("known keys", "shipped profiles"),
     )
+
+
+def _same_as(name: str) -> str:
+    """`rhel-9.4` → `rocky-9`: which shipped profile holds for a release; empty when none does."""
+    family, _, release = name.lower().rpartition("-")
+    major, _, minor = release.partition(".")
+    if family not in _SAME_SOURCES or (minor and not minor.isdigit()):
+        return ""
+    if major == "8" and minor in ("", "10"):
+        return "rocky-8.10"  # glibc 2.28, libstdc++ 3.4.25, kernel 4.18
+    if major == "9":
+        return "rocky-9.7" if minor and int(minor) >= _EL9_SINCE_BACKPORT else "rocky-9"
+    return ""
 
 
 def shipped_profiles() -> dict[str, Path]:

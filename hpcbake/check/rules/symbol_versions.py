@@ -142,12 +142,18 @@ def _glibc_finding(case: Case, cause: Cause, versions: set[str]) -> Finding:
         subject=cause.best,
         message=f"{cause.best}{cause.others} {cause.need} {wanted}, "
         f"but the image's own glibc is {release or 'older'}{weak}",
-        remedy="build it in a stage that starts from the final image's own base, or "
+        remedy=f"build it in a stage that starts from the final image's own base{_base_name(case)}; or "
         f"{wheels} (pip install --only-binary=:all:); or start the final image from a newer base{minimum}",
         origin=cause.origin,
         paths=cause.sorted_paths(),
         evidence=_evidence(cause) | {"glibc": {"needed": wanted, "by": cause.best, "image": str(release or "")}},
     )
+
+
+def _base_name(case: Case) -> str:
+    """` (Rocky Linux 8.10)`, as the image calls its distribution."""
+    name = case.os_release.get("PRETTY_NAME", "")
+    return f" ({name})" if name else ""
 
 
 def _evidence(cause: Cause) -> dict[str, object]:

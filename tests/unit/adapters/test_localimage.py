@@ -210,3 +210,18 @@ def test_path_that_does_not_exist() -> None:
     """A scheme says that a path was meant."""
     with pytest.raises(UncheckedError, match="does not exist"):
         scan_local_image("oci:/no/such/path")
+
+
+@pytest.mark.parametrize("text", ["/no/such/path", "./none", "../none.sif:tag", "~/none"])
+def test_what_can_only_be_a_path(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No reference starts like this: the message speaks of the path."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UncheckedError, match="does not exist"):
+        scan_local_image(text)
+
+
+def test_folder_without_any_program(tmp_path: Path) -> None:
+    """A folder of other things is no root folder: nothing in it could ever fail."""
+    (tmp_path / "notes.txt").write_text("hello, world")
+    with pytest.raises(UncheckedError, match="holds no image"):
+        scan(tmp_path)

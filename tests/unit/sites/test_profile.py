@@ -61,3 +61,27 @@ def test_mistakes_are_placed(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         find_profile("rocky-8.1")
     assert "rocky-8.10" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "shipped"),
+    [
+        ("rhel-8.10", "rocky-8.10"),
+        ("almalinux-8", "rocky-8.10"),
+        ("rocky-9.4", "rocky-9"),
+        ("rhel-9", "rocky-9"),
+        ("rhel-9.7", "rocky-9.7"),
+        ("almalinux-9.10", "rocky-9.7"),
+    ],
+)
+def test_distributions_of_the_same_sources(name: str, shipped: str) -> None:
+    """RHEL and AlmaLinux have the profiles of Rocky, under the name that was asked for."""
+    site = find_profile(name)
+    assert site.name == name and site.profile == find_profile(shipped).profile
+
+
+@pytest.mark.parametrize("name", ["rhel-10", "rhel-9.x", "rhel", "fedora-40", "debian-8"])
+def test_releases_without_a_profile(name: str) -> None:
+    """What nobody has looked at is not guessed."""
+    with pytest.raises(UsageError):
+        find_profile(name)
