@@ -10,7 +10,7 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hpcbake.bakefile.record import dataclass_transform
+from hpcbake.model.record import dataclass_transform
 
 if TYPE_CHECKING:
     from typing_extensions import Self

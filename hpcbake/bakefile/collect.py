@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from hpcbake.bakefile import ast, codes
 from hpcbake.bakefile.diagnostics import Diagnostic
 from hpcbake.bakefile.functions import NAMES
-from hpcbake.bakefile.record import Record
 from hpcbake.bakefile.schema import BLOCKS, LOCALS, OTHER_NAMES, VALIDATION
 from hpcbake.bakefile.source import SourceFile, Span
 from hpcbake.bakefile.suggestion import nearest
 from hpcbake.bakefile.units import Unit
+from hpcbake.model.record import Record
 
 
 class Sourced(Record):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from hpcbake.model.record import Record
 
-@dataclass(frozen=True)
-class ComposeWorld:
+
+class ComposeWorld(Record):
     """`folder` is where relative paths and `.env` are looked up; `variables` beat `environment`, which beats `.env`."""
 
     folder: Path

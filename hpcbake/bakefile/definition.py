@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpcbake.bakefile.diagnostics import Diagnostic
-from hpcbake.bakefile.record import Record
 from hpcbake.bakefile.source import SourceFile, Span
+from hpcbake.model.record import Record
 
 #: A target's attribute, converted to the attribute's type. Lists of `str | dict` are the entries of cache-from,
 #: cache-to, output, secret, ssh and attest, each in the form it was written in: a string, or an object of strings

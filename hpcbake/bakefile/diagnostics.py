@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hpcbake.bakefile.record import Record
 from hpcbake.bakefile.source import Span, excerpt, printable
 from hpcbake.errors import ConfigError
 from hpcbake.model.plan import PlanWarning
+from hpcbake.model.record import Record
 
 #: So many errors are shown in full; the rest is counted.
 SHOWN_ERRORS = 20

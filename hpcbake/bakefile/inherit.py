@@ -8,7 +8,6 @@ warning. The walk is iterative: a chain of a hundred thousand parents is data, n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import cast
 
 from hpcbake.bakefile import resolution_codes as codes
@@ -25,16 +24,16 @@ MOST_CIRCULAR_STEPS = 100_000
 Override = Callable[[str, Attributes], Attributes]
 
 
-@dataclass
 class Inheritance:
     """Resolves targets of one model, remembering what it has resolved; `warnings` grows with every circle it meets."""
 
-    model: BakeModel
-    override: Override
-    warnings: list[Diagnostic] = field(default_factory=list)
-    _resolved: dict[str, Attributes] = field(default_factory=dict)
-    _circles: set[str] = field(default_factory=set)
-    _circular_steps: int = 0
+    def __init__(self, model: BakeModel, override: Override) -> None:
+        self.model = model
+        self.override = override
+        self.warnings: list[Diagnostic] = []
+        self._resolved: dict[str, Attributes] = {}
+        self._circles: set[str] = set()
+        self._circular_steps = 0
 
     def resolve(self, name: str) -> Attributes:
         """The attributes of target `name` with everything inherited and overridden, and the final defaults.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
 from hpcbake.bakefile.places import CWD, is_remote_url
 from hpcbake.bakefile.source import COMPOSE, HCL, JSON, SourceFile
 from hpcbake.errors import UsageError
+from hpcbake.model.record import Record
 
 #: Without -f and BUILDX_BAKE_FILE all of these that exist are read and merged, in this order.
 DEFAULT_NAMES: Final = (
@@ -32,8 +32,7 @@ LARGEST_FILE_BYTES: Final = 16 * 2**20
 Stdin = Callable[[], str]
 
 
-@dataclass(frozen=True)
-class RawFile:
+class RawFile(Record):
     """The text of a file, and its name as it was given (`-` for standard input)."""
 
     name: str

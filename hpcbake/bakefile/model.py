@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from hpcbake.bakefile import resolution_codes as codes
 from hpcbake.bakefile.attributes import Attributes, normal_attribute
@@ -12,10 +12,10 @@ from hpcbake.bakefile.definition import GroupDefinition, TargetDefinition
 from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
 from hpcbake.bakefile.merge import merge
 from hpcbake.bakefile.source import Span
+from hpcbake.model.record import Record
 
 
-@dataclass(frozen=True)
-class MergedTarget:
+class MergedTarget(Record):
     """One target after all its blocks in all files were merged; not inherited yet."""
 
     name: str
@@ -28,12 +28,11 @@ class MergedTarget:
         return self.spans.get(attribute, self.span)
 
 
-@dataclass(frozen=True)
-class BakeModel:
+class BakeModel(Record):
     """Targets and groups by name. `all_groups` also holds the ones that a group of the same name hides."""
 
-    targets: Mapping[str, MergedTarget] = field(default_factory=dict)
-    groups: Mapping[str, GroupDefinition] = field(default_factory=dict)
+    targets: Mapping[str, MergedTarget] = MappingProxyType({})
+    groups: Mapping[str, GroupDefinition] = MappingProxyType({})
     all_groups: tuple[GroupDefinition, ...] = ()
 
 

@@ -8,7 +8,6 @@ push override of one target leaks into its parents) this does what was meant: do
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from hpcbake.bakefile.attributes import (
@@ -25,6 +24,7 @@ from hpcbake.bakefile.pathmatch import compile_pattern
 from hpcbake.bakefile.suggestion import did_you_mean
 from hpcbake.errors import UsageError
 from hpcbake.model.plan import JsonValue
+from hpcbake.model.record import Record
 
 #: Keys whose values accumulate over repeated `--set`; everything else keeps the last value.
 _LIST_KEYS: Final = frozenset(
@@ -47,8 +47,7 @@ _INTEGER_RESOURCES: Final = frozenset({"cpu-shares", "cpu-period", "cpu-quota"})
 _LAST: Final = ("push", "load")
 
 
-@dataclass(frozen=True)
-class Override:
+class Override(Record):
     """What `--set` says about one key of one target. `source` is the text that the user typed last."""
 
     key: str
@@ -62,13 +61,16 @@ class Override:
         """The last value given."""
         return self.values[-1] if self.values else ""
 
+    def with_values(self, values: tuple[str, ...]) -> Override:
+        """The same override of other values."""
+        return Override(self.key, self.name, self.source, values, self.append)
+
 
 #: target → (key, name) → override
 Overrides = dict[str, dict[tuple[str, str], Override]]
 
 
-@dataclass(frozen=True)
-class FlagSettings:
+class FlagSettings(Record):
     """The flags of `docker buildx bake` that are shorthands for `--set`. None and "" mean "not given"."""
 
     push: bool | None = None
@@ -139,12 +141,12 @@ def parse_overrides(settings: Sequence[str], targets: Iterable[str], environment
         if override.key == "args" and "=" not in setting:
             if override.name not in environment:
                 continue
-            override = replace(override, values=(environment[override.name],))
+            override = override.with_values((environment[override.name],))
         for name in names:
             keys = overrides.setdefault(name, {})
             former = keys.get((override.key, override.name))
-            keys[override.key, override.name] = replace(
-                override, values=(*(former.values if former else ()), *override.values)
+            keys[override.key, override.name] = override.with_values(
+                (*(former.values if former else ()), *override.values)
             )
     return overrides
 

@@ -16,7 +16,11 @@ from hpcbake.model.plan import JsonValue, Plan
 #: The attributes whose values `--print` escapes; it leaves all others as they are.
 _ESCAPED = frozenset({"annotations", "dockerfile-inline", "labels", "args", "extra-hosts"})
 
-_GO_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+#: Bytes of the environment that are not UTF-8 come as lone surrogates; Go prints the replacement character for them.
+_GO_ESCAPES = {
+    **str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}),
+    **dict.fromkeys(range(0xD800, 0xE000), "\\ufffd"),
+}
 
 
 def escape_template(text: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from hpcbake.bakefile.overrides import FlagSettings, flag_overrides
+from hpcbake.model.record import Record
 
 
-@dataclass(frozen=True)
-class BakeRequest:
+class BakeRequest(Record):
     """One request. `files` empty means the default look-up; `targets` empty means `default`.
 
     `overrides` are `--set` texts, `variables` come from `--var`. For the flags None means "not given".
@@ -18,7 +18,7 @@ class BakeRequest:
     files: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = MappingProxyType({})
     push: bool | None = None
     load: bool | None = None
     no_cache: bool | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -26,12 +25,12 @@ from hpcbake.bakefile.suggestion import did_you_mean
 from hpcbake.bakefile.validate import LocalWorld, validate_plan
 from hpcbake.errors import UsageError
 from hpcbake.model.plan import Group, Plan, Target
+from hpcbake.model.record import Record
 
 _EPOCH = "SOURCE_DATE_EPOCH"
 
 
-@dataclass(frozen=True)
-class ReadFiles:
+class ReadFiles(Record):
     """All bake files of one request, evaluated and merged; nothing selected yet."""
 
     model: BakeModel

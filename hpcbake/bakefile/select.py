@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from hpcbake.bakefile.model import BakeModel
 from hpcbake.bakefile.pathmatch import compile_pattern, has_wildcards
 from hpcbake.bakefile.suggestion import did_you_mean
 from hpcbake.errors import UsageError
 from hpcbake.model.plan import Group
+from hpcbake.model.record import Record
 
 DEFAULT = "default"
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(Record):
     """The targets that were asked for, in the order they were met, and the groups to print."""
 
     targets: tuple[str, ...]

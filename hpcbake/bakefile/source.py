@@ -10,7 +10,7 @@ import unicodedata
 from bisect import bisect_right
 from functools import cached_property
 
-from hpcbake.bakefile.record import Record
+from hpcbake.model.record import Record
 
 #: How a file is to be read. Compose files are not this package half's business but have positions too.
 HCL = "hcl"

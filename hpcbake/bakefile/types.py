@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from hpcbake.bakefile.record import Record
+from hpcbake.model.record import Record
 
 
 class Type(Record):

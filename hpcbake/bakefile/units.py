@@ -11,9 +11,9 @@ from typing import cast
 
 from hpcbake.bakefile import ast, codes
 from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
-from hpcbake.bakefile.record import Record
 from hpcbake.bakefile.source import JSON, SourceFile
 from hpcbake.bakefile.store import Store
+from hpcbake.model.record import Record
 
 try:
     from _blake2 import blake2b  # hashlib would load OpenSSL, which nothing here needs

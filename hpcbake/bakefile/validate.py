@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
@@ -18,12 +17,12 @@ from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
 from hpcbake.bakefile.model import BakeModel
 from hpcbake.bakefile.places import is_git_over_ssh, printed_context
 from hpcbake.bakefile.valuecheck import VALUE_CHECKS
+from hpcbake.model.record import Record
 
 LARGEST_SECRET_BYTES: Final = 500 * 1024
 
 
-@dataclass(frozen=True)
-class LocalWorld:
+class LocalWorld(Record):
     """Where relative paths start, and the environment that secrets and ssh agents come from."""
 
     folder: Path

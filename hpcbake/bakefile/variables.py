@@ -15,12 +15,12 @@ from hpcbake.bakefile.evaluate import Evaluator
 from hpcbake.bakefile.jsonvalue import to_json
 from hpcbake.bakefile.number import Number, from_float
 from hpcbake.bakefile.overridevalues import OverrideError, from_csv, from_json, is_csv_type
-from hpcbake.bakefile.record import Record
 from hpcbake.bakefile.scope import DefinitionError, EvaluationError, Scope
 from hpcbake.bakefile.source import Span
 from hpcbake.bakefile.typeexpr import parse_type
 from hpcbake.bakefile.types import ANY, BOOL, NUMBER, STRING, Primitive, Type, friendly_name, without_optional
 from hpcbake.bakefile.values import Null, Value, string, type_of
+from hpcbake.model.record import Record
 
 #: What Go's ParseBool and ParseFloat take.
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})

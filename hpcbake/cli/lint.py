@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hpcbake.cli.print import local_platform, parse_variables
+from hpcbake.cli.printing import local_platform, parse_variables
 from hpcbake.errors import ExitCode, RegistryError
 
 if TYPE_CHECKING:

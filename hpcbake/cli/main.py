@@ -1,15 +1,14 @@
 """The `hpcbake` command: finds the verb, and turns every failure into its exit code.
 
-Verbs are imported only when they are called, so that `hpcbake --help` stays as quick as a bare click program.
+Verbs are imported only when they are called, so that `hpcbake --help` stays as quick as a bare click program; and click
+itself only when it is needed.
 """
 
 from __future__ import annotations
 
-import importlib
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
-
-import click
 
 #: verb → (module, one-line help). The order is the order of `hpcbake --help`: the common path first.
 VERBS: dict[str, tuple[str, str]] = {
@@ -30,59 +29,31 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 
-class VerbGroup(click.Group):
-    """A click group that imports a verb when it is called, and lists all of them without importing any."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in VERBS:
-            return None
-        command = importlib.import_module(VERBS[cmd_name][0]).command
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
-
-
-def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        from hpcbake import __version__  # takes a moment to look up
-
-        click.echo(f"hpcbake, version {__version__}")
-        context.exit()
-
-
-@click.command(
-    cls=VerbGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 fine, 3 partly, 10 your files, 30 does not fit, 40 unreachable, 50 smoke test failed; "
-    "all of them: docs/reference/exit-codes.md",
-)
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_version,
-    help="Show the version and exit.",
-)
-def hpcbake() -> None:
-    """From a bake file to a tested, promoted SIF on every HPC cluster, with one command."""
-
-
 def main() -> NoReturn:
     """Run the command line and exit with the code that the outcome's class has."""
     try:
-        code = hpcbake.main(standalone_mode=False)
+        code = run(sys.argv[1:])
     except Exception as failure:  # noqa: BLE001  (the one border where everything ends up)
         from hpcbake.cli.failure import report_failure
 
         sys.exit(report_failure(failure))
     except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
+        sys.stderr.write("interrupted\n")
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def run(arguments: Sequence[str]) -> object:
+    """Do what the words ask for. A plain `print` does without click, which takes longer to load than a plan to make."""
+    if arguments[:1] == ["print"]:
+        from hpcbake.cli.print_words import read_words
+
+        words = read_words(arguments[1:])
+        if words is not None:
+            from hpcbake.cli.printing import print_words
+
+            print_words(words)
+            return 0
+    from hpcbake.cli.group import hpcbake
+
+    return hpcbake.main(args=list(arguments), standalone_mode=False)

@@ -6,15 +6,15 @@ Its JSON is what `docker buildx bake --print` gives, so a user can compare the t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from hpcbake.model.record import Record
 
 #: One value of a resolved target as `--print` shows it: str, bool, list of str, list of str→str
 #: mappings, or a str→str mapping. Kept as plain JSON so that nothing buildx knows is lost.
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Record):
     """One resolved target. `attributes` is exactly its `--print` object, in print order."""
 
     name: str
@@ -46,8 +46,7 @@ class Target:
         return tuple(str(item) for item in value) if isinstance(value, list) else ()
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Record):
     """A named list of targets or groups."""
 
     name: str
@@ -55,8 +54,7 @@ class Group:
     description: str = ""
 
 
-@dataclass(frozen=True)
-class PlanWarning:
+class PlanWarning(Record):
     """Something that buildx passes over in silence and that is probably a mistake."""
 
     code: str
@@ -67,14 +65,13 @@ class PlanWarning:
     help: str = ""
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Record):
     """What will be built: `groups` and `targets` by name, both in print order."""
 
     targets: Mapping[str, Target]
     groups: Mapping[str, Group]
     files: tuple[str, ...] = ()
-    warnings: tuple[PlanWarning, ...] = field(default=())
+    warnings: tuple[PlanWarning, ...] = ()
 
     def as_json(self) -> dict[str, JsonValue]:
         """The document that `docker buildx bake --print` prints."""

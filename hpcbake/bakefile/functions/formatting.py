@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from hpcbake.bakefile.convert import ConversionError, convert
 from hpcbake.bakefile.functions.arguments import sequence
@@ -14,6 +13,7 @@ from hpcbake.bakefile.number import Number, NumberError
 from hpcbake.bakefile.source import count_graphemes, split_graphemes
 from hpcbake.bakefile.types import BOOL, NUMBER, STRING
 from hpcbake.bakefile.values import ListValue, Null, Value, string
+from hpcbake.model.record import Record
 
 FUNCTIONS: Registry = {}
 _FORMAT, _ARGS = Parameter("format", STRING), Parameter("args", nullable=True)
@@ -21,8 +21,7 @@ _VERB = re.compile(r"%([ +\-0#]*)(\*|[0-9]+)?(?:\.([0-9]*))?(?:\[([1-9][0-9]*)\]
 _WIDEST = 100_000
 
 
-@dataclass(frozen=True)
-class Verb:
+class Verb(Record):
     """One `%…` of a format string."""
 
     raw: str

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hpcbake.bakefile.record import Record
 from hpcbake.bakefile.types import ANY, Type
 from hpcbake.bakefile.values import Value
+from hpcbake.model.record import Record
 
 
 class FunctionError(Exception):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from hpcbake.cli.print import command, local_platform, parse_variables
+from hpcbake.cli.print import command
+from hpcbake.cli.printing import local_platform, parse_variables
 from hpcbake.errors import UsageError
 
 BAKE = """

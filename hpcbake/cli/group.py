@@ -1,0 +1,53 @@
+"""The click group of all verbs: `hpcbake --help`, and every verb but a plain `hpcbake print`."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from hpcbake.cli.main import VERBS
+
+
+class VerbGroup(click.Group):
+    """A click group that imports a verb when it is called, and lists all of them without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        command = importlib.import_module(VERBS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+
+
+def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from hpcbake import __version__  # takes a moment to look up
+
+        click.echo(f"hpcbake, version {__version__}")
+        context.exit()
+
+
+@click.command(
+    cls=VerbGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 fine, 3 partly, 10 your files, 30 does not fit, 40 unreachable, 50 smoke test failed; "
+    "all of them: docs/reference/exit-codes.md",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+def hpcbake() -> None:
+    """From a bake file to a tested, promoted SIF on every HPC cluster, with one command."""
