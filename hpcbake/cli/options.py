@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from hpcbake.bakefile import BakeRequest, resolve
-from hpcbake.errors import ConfigError
+from hpcbake.cli.failure import report_failure
+from hpcbake.errors import ConfigError, ExitCode, overall_exit_code
 from hpcbake.model.plan import Plan
 from hpcbake.model.site import Site
 from hpcbake.ship.project import Project, parse_project
@@ -48,18 +49,39 @@ def build_options(function: F) -> F:
     return function
 
 
+#: Where the run's context keeps the mistakes of site configs that it goes on without.
+_LEFT_OUT = "hpcbake.sites-left-out"
+
+
+def _keep_going(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        context.meta[_LEFT_OUT] = []
+
+
+def configs_option(function: F) -> F:
+    """--site-configs: where the clusters are declared."""
+    return click.option(
+        "--site-configs",
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="HPCBAKE_SITE_CONFIGS",
+        default=Path("site-configs"),
+        show_default=True,
+        help="Folder of site configs.",
+    )(function)
+
+
 def site_options(function: F) -> F:
-    """--site and --site-configs: which clusters."""
+    """--site, --site-configs and --keep-going-sites: which clusters."""
     for option in reversed(
         (
             click.option("--site", "site_names", multiple=True, help="A site; default: every site of the folder."),
+            configs_option,
             click.option(
-                "--site-configs",
-                type=click.Path(file_okay=False, path_type=Path),
-                envvar="HPCBAKE_SITE_CONFIGS",
-                default=Path("site-configs"),
-                show_default=True,
-                help="Folder of site configs.",
+                "--keep-going-sites",
+                is_flag=True,
+                expose_value=False,
+                callback=_keep_going,
+                help="Go on without the sites whose config is wrong, instead of starting nothing.",
             ),
         )
     ):
@@ -122,8 +144,24 @@ def read_plan(files: Sequence[str], targets: Sequence[str], overrides: Sequence[
 
 
 def read_sites(folder: Path, names: Sequence[str]) -> list[Site]:
-    """The sites of this folder that were asked for, or all of them."""
-    return find_sites(folder, names, environment=os.environ)
+    """The sites of this folder that were asked for, or all of them.
+
+    With --keep-going-sites those whose config is wrong are left out and told on stderr.
+    """
+    context = click.get_current_context(silent=True)
+    left_out: list[ConfigError] | None = context.meta.get(_LEFT_OUT) if context else None
+    sites = find_sites(folder, names, environment=os.environ, left_out=left_out)
+    for failure in left_out or ():
+        report_failure(failure)
+        click.echo("warning: going on without this site (--keep-going-sites)", err=True)
+    return sites
+
+
+def with_left_out(code: object, context: click.Context) -> object:
+    """The exit code of a verb, or what it comes to when sites were left out: no run is fine that served fewer sites."""
+    if not context.meta.get(_LEFT_OUT) or not isinstance(code, int | None):
+        return code
+    return int(overall_exit_code([ExitCode(code or 0), ExitCode.CONFIG]))
 
 
 def read_project(folder: Path) -> Project:

@@ -130,6 +130,8 @@ class Section:
                 reading.mistake(key_node, f"`{key}` is given twice", "keep one of the two")
             elif key not in self.fields:
                 reading.mistake(key_node, f"unknown key `{key}`", suggest(key, self.fields))
+            elif _is_null(value_node) and value_node.value and not self.fields[key].required:
+                found[key] = None  # `null` is "not declared"; nothing at all is a value that was forgotten
             else:
                 found[key] = self.fields[key].parse(value_node, reading)
         for name, entry in self.fields.items():

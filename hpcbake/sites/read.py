@@ -97,10 +97,17 @@ def read_site(path: Path, *, environment: Mapping[str, str]) -> Site:
     return parse_site(content, str(path), environment=environment)
 
 
-def find_sites(folder: Path, names: Sequence[str] = (), *, environment: Mapping[str, str]) -> list[Site]:
-    """The named sites of this folder, or all of them, by name.
+def find_sites(
+    folder: Path,
+    names: Sequence[str] = (),
+    *,
+    environment: Mapping[str, str],
+    left_out: list[ConfigError] | None = None,
+) -> list[Site]:
+    """The named sites of this folder, or all of them, by name. Folders below it are not looked into.
 
-    Raises ConfigError with the mistakes of all files at once, UsageError for a name that no file has.
+    Raises ConfigError with the mistakes of all files at once, UsageError for a name that no file has. With `left_out`
+    the mistakes of single files are added to it instead, as long as one site is left.
     """
     try:
         # Hidden ones are what editors and macOS leave beside a file.
@@ -133,10 +140,10 @@ def find_sites(folder: Path, names: Sequence[str] = (), *, environment: Mapping[
             remedy="write one: docs/reference/site-config.md shows every key",
             kind="config.missing",
         )
-    return _read_all(wanted, environment)
+    return _read_all(wanted, environment, left_out)
 
 
-def _read_all(paths: Sequence[Path], environment: Mapping[str, str]) -> list[Site]:
+def _read_all(paths: Sequence[Path], environment: Mapping[str, str], left_out: list[ConfigError] | None) -> list[Site]:
     sites: list[Site] = []
     failures: list[ConfigError] = []
     for path in paths:
@@ -144,12 +151,15 @@ def _read_all(paths: Sequence[Path], environment: Mapping[str, str]) -> list[Sit
             sites.append(read_site(path, environment=environment))
         except ConfigError as error:
             failures.append(error)
+    if sites and left_out is not None:
+        left_out += failures
+        return sites
     if len(failures) == 1:
         raise failures[0]
     if failures:
         raise ConfigError(
             f"{len(failures)} site configs are wrong",
-            remedy="mend them, or name the sites you want with --site; nothing was started",
+            remedy="mend them, name the sites you want with --site, or add --keep-going-sites; nothing was started",
             kind="config.site",
             evidence={"output": "\n".join(str(f.evidence.get("output") or f.message) for f in failures)},
         )

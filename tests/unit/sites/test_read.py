@@ -282,3 +282,33 @@ def test_the_schema_refuses_what_the_reader_refuses(text: str) -> None:
         jsonschema.validate(yaml.safe_load(text), json.loads(render_site_schema()))
     with pytest.raises(ConfigError):
         read(text)
+
+
+def test_null_is_not_declared() -> None:
+    """A key that is said to be nothing is as good as a key left away."""
+    plain = "name: alder\nlogin: {host: alder}\nstore: {root: /scratch}\n"
+    spoken = plain + "slurm: {partition: null, account: ~}\nprofile: {glibc: null, gpu: null, inject: null}\n"
+    assert parse_site(spoken, "alder.yaml", environment={}) == parse_site(plain, "alder.yaml", environment={})
+
+
+def test_wrong_files_can_be_left_out(tmp_path: Path) -> None:
+    """When asked, the sites that can be read are returned and the mistakes of the others handed over."""
+    (tmp_path / "alder.yaml").write_text("name: alder\nlogin: {host: alder}\nstore: {root: /scratch}\n")
+    (tmp_path / "birch.yaml").write_text("name: birch\nlogin: {hots: birch}\n")
+    left_out: list[ConfigError] = []
+    assert [site.name for site in find_sites(tmp_path, environment={}, left_out=left_out)] == ["alder"]
+    assert [failure.message.split(":")[0] for failure in left_out] == [str(tmp_path / "birch.yaml")]
+    with pytest.raises(ConfigError):
+        find_sites(tmp_path, environment={})
+    with pytest.raises(ConfigError):
+        find_sites(tmp_path, ["birch"], environment={}, left_out=[])
+
+
+def test_folders_below_are_no_sites(tmp_path: Path) -> None:
+    """Examples and profiles kept beside the sites are never shipped to."""
+    (tmp_path / "examples").mkdir()
+    for path in (tmp_path / "alder.yaml", tmp_path / "examples/birch.yaml"):
+        path.write_text(f"name: {path.stem}\nlogin: {{host: x}}\nstore: {{root: /scratch}}\n")
+    assert [site.name for site in find_sites(tmp_path, environment={})] == ["alder"]
+    with pytest.raises(UsageError):
+        find_sites(tmp_path, ["birch"], environment={})
