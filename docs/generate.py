@@ -171,7 +171,8 @@ def render_site_config() -> str:
         "`# yaml-language-server: $schema=site.schema.json`\n"
         "([site.schema.json](../../site-configs/site.schema.json)).\n\n"
         "Scalars are kept as they are written: `2.30` stays 2.30, `no` is the text no. YAML aliases are not read.\n"
-        "Unknown keys are mistakes, not warnings. All mistakes of all files are shown at once, and nothing starts.\n"
+        "Unknown keys are mistakes, not warnings. All mistakes of all files are shown at once, and nothing starts\n"
+        "(with `--keep-going-sites`: the other sites go on, and the run ends with exit code 3).\n"
     ]
     for name, fields in SECTIONS.items():
         defaults = _SITE_DEFAULTS.get(name)
@@ -250,7 +251,10 @@ def render_lint_rules() -> str:
 def render_verb(verb: str, command: click.Command) -> str:
     parts = [f"# hpcbake {verb}\n\n{NOTE}\n", _command_text(f"hpcbake {verb}", command)]
     if isinstance(command, click.Group):
-        for name, part in command.commands.items():
+        context = click.Context(command)
+        for name in list(command.commands) or command.list_commands(context):
+            part = command.get_command(context, name)
+            assert part is not None
             parts += [f"\n## hpcbake {verb} {name}\n\n", _command_text(f"hpcbake {verb} {name}", part)]
     parts.append("\nExit codes: [all of them](../exit-codes.md).\n")
     return "".join(parts)

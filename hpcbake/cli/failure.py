@@ -19,7 +19,7 @@ def report_failure(failure: BaseException) -> int:
         click.echo(f"error: {printable(failure.message)}", err=True)
         detail = failure.evidence.get("output")
         if detail:
-            click.echo(_indented(str(detail)), err=True)
+            click.echo(indented(str(detail)), err=True)
         if failure.remedy:
             click.echo(f"help: {printable(failure.remedy)}", err=True)
         return int(failure.exit_code)
@@ -44,7 +44,8 @@ def report_failure(failure: BaseException) -> int:
     return int(ExitCode.BUG)
 
 
-def _indented(text: str) -> str:
+def indented(text: str) -> str:
+    """Several lines of evidence as they stand under a message."""
     return "\n".join(f"  | {printable(line)}" for line in text.splitlines())
 
 

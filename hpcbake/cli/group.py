@@ -22,6 +22,14 @@ class VerbGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        code = super().invoke(ctx)
+        if not ctx.meta:
+            return code
+        from hpcbake.cli.options import with_left_out
+
+        return with_left_out(code, ctx)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])

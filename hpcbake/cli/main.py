@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "deliver": ("hpcbake.cli.deliver", "Put the SIF of a digest into the store of every site."),
     "smoke": ("hpcbake.cli.smoke", "Run the smoke tests of a delivered SIF on compute nodes."),
     "promote": ("hpcbake.cli.promote", "Make a smoke-tested SIF the current one."),
+    "sites": ("hpcbake.cli.sites", "The clusters: what is declared, whether it holds, and how to declare one."),
     "lab": ("hpcbake.cli.lab", "A real miniature cluster on this machine."),
 }
 

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 import click
 
 from hpcbake.bakefile import BakeRequest, resolve
-from hpcbake.cli.failure import report_failure
+from hpcbake.cli.failure import indented
 from hpcbake.errors import ConfigError, ExitCode, overall_exit_code
 from hpcbake.model.plan import Plan
 from hpcbake.model.site import Site
+from hpcbake.report.printable import printable
 from hpcbake.ship.project import Project, parse_project
 from hpcbake.sites import find_sites
 
@@ -152,8 +153,9 @@ def read_sites(folder: Path, names: Sequence[str]) -> list[Site]:
     left_out: list[ConfigError] | None = context.meta.get(_LEFT_OUT) if context else None
     sites = find_sites(folder, names, environment=os.environ, left_out=left_out)
     for failure in left_out or ():
-        report_failure(failure)
-        click.echo("warning: going on without this site (--keep-going-sites)", err=True)
+        click.echo(f"warning: {printable(failure.message)}; going on without this site", err=True)
+        if failure.evidence.get("output"):
+            click.echo(indented(str(failure.evidence["output"])), err=True)
     return sites
 
 

@@ -27,4 +27,4 @@ class _SitesGroup(click.Group):
 
 @click.group("sites", cls=_SitesGroup)
 def command() -> None:
-    """The clusters: what is declared, whether it holds, and how to declare a new one."""
+    """The clusters: what is declared, whether it holds, and how to declare one."""
