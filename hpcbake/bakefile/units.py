@@ -11,17 +11,16 @@ from typing import cast
 
 from hpcbake.bakefile import ast, codes
 from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
+from hpcbake.bakefile.digest import digest
 from hpcbake.bakefile.source import JSON, SourceFile
 from hpcbake.bakefile.store import Store
 from hpcbake.model.record import Record
 
-try:
-    from _blake2 import blake2b  # hashlib would load OpenSSL, which nothing here needs
-except ImportError:
-    from hashlib import blake2b
-
 #: The modules that decide which tree a text gives.
-_PARSER = ("ast", "builder", "hcljson", "jsontext", "scanner", "syntax", "template", "template_scan", "textparse")
+_PARSER = (
+    *("ast", "builder", "hcljson", "jsontext", "scanner", "syntax", "template", "template_scan", "textparse", "tokens"),
+    "grammar",
+)
 #: Larger files are refused: parsing takes about a second per 200 kB.
 MAX_CHARACTERS = 1_000_000
 
@@ -53,7 +52,7 @@ def _read_body(source: SourceFile, store: Store) -> ast.Body:
         raise BakeFileError(
             Diagnostic(codes.LIMIT, message, help="generate targets with a matrix instead of writing them out")
         )
-    key = f"{_digest(source.text)}-{source.kind}-{_parser_state()}"
+    key = f"{digest(source.text)}-{source.kind}-{_parser_state()}"
     cached = store.read("trees", key)
     if cached is not None:
         body = _decode(cached)
@@ -69,12 +68,8 @@ def _parser_state() -> str:
     """What changes when hpcbake is updated (or edited): trees from another parser are not to be trusted."""
     with suppress(OSError):
         found = [Path(__file__).with_name(f"{name}.py").stat() for name in _PARSER]
-        return _digest(repr([(file.st_size, file.st_mtime_ns) for file in found]))[:16]
+        return digest(repr([(file.st_size, file.st_mtime_ns) for file in found]))[:16]
     return "packed"
-
-
-def _digest(text: str) -> str:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
 
 
 def _decode(text: str) -> ast.Body | None:
