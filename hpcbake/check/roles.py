@@ -27,7 +27,9 @@ _PYTHON_MODULE = re.compile(
     r"(?P<module>[^/.]+)(?:\.(?:cpython-(?P<digits>[0-9]{2,3})(?P<abi>[a-z]*)(?:-(?P<platform>[A-Za-z0-9_-]+))?|abi3"
     r"|(?P<other>pypy[^./]*)))?\.so$"
 )
-_PYTHON_PROGRAM = re.compile(r"python(?P<version>[0-9]\.[0-9]+)(?P<abi>[a-z]*)$")
+#: EL8 has its own Python as /usr/libexec/platform-python3.6 only.
+_PYTHON_PROGRAM = re.compile(r"(?:platform-)?python(?P<version>[0-9]\.[0-9]+)(?P<abi>[a-z]*)$")
+_PYTHON_LIBRARY = re.compile(r"libpython(?P<version>[0-9]\.[0-9]+)[a-z]*\.so[0-9.]*")
 #: Never loaded by the image's own programs: debug files, cross compilers' roots, kernels.
 _ASIDE = re.compile(r"^/(?:usr/lib/debug|boot|proc|sys)/|/lib/modules/|\.debug$")
 
@@ -145,6 +147,12 @@ def find_python_version(path: str) -> tuple[int, int] | None:
     """(3, 11) for `/usr/bin/python3.11`, None for other programs."""
     match = _PYTHON_PROGRAM.search(path)
     return _dotted(match["version"]) if match and path.rpartition("/")[2] == match.group() else None
+
+
+def find_python_of_library(soname: str | None) -> tuple[int, int] | None:
+    """(3, 11) for `libpython3.11.so.1.0`: programs that embed Python load extensions like Python itself."""
+    match = _PYTHON_LIBRARY.fullmatch(soname or "")
+    return _dotted(match["version"]) if match else None
 
 
 def _version(digits: str | None) -> tuple[int, int] | None:

@@ -68,8 +68,15 @@ class Causes:
     def cause(self, severity: Severity, origin: str, *key: Hashable) -> Cause:
         return self._causes.setdefault((severity, origin, *key), Cause(severity, origin))
 
+    def cause_of_worst(self, severity: Severity, origin: str, *key: Hashable) -> Cause:
+        """The same, but one cause for all severities: it weighs what the worst of its files does."""
+        cause = self._causes.setdefault((origin, *key), Cause(severity, origin))
+        cause.severity = min(cause.severity, severity, key=_WORST_FIRST.index)
+        return cause
+
     def __iter__(self) -> Iterator[Cause]:
         return iter(self._causes.values())
 
 
+_WORST_FIRST = (Severity.ERROR, Severity.UNKNOWN, Severity.WARNING, Severity.INFO)
 _WEIGHTS = {role: weight for weight, role in enumerate(reversed(Role))}

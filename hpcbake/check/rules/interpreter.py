@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hpcbake.check.case import Case, Start
 from hpcbake.check.rule import Cause, Causes, Rule
+from hpcbake.image import Folder
 from hpcbake.model.verdict import Finding, Severity
 
 
@@ -16,7 +17,7 @@ def find(case: Case) -> Iterator[Finding]:
         problem = start.closure.interpreter_problem
         if problem:
             severity = _severity(start)
-            cause = causes.cause(severity, case.origin(start.subject.node), start.closure.interpreter)
+            cause = causes.cause_of_worst(severity, case.origin(start.subject.node), start.closure.interpreter)
             cause.add(
                 start.subject.path,
                 start.subject.role,
@@ -27,16 +28,30 @@ def find(case: Case) -> Iterator[Finding]:
     for cause in causes:
         interpreter = next(iter(cause.details["interpreter"]))
         problem = next(iter(cause.details["problem"]))
+        covered = _find_covering_folder(case, interpreter)
         yield Finding(
             rule=RULE.id,
             severity=cause.severity,
             subject=cause.best,
-            message=f"{cause.best}{cause.others} cannot start: the loader {problem}",
-            remedy=_remedy(case, interpreter, cause),
+            message=f"{cause.best}{cause.others} cannot start: the loader {problem}" + (covered[0] if covered else ""),
+            remedy=covered[1] if covered else _remedy(case, interpreter, cause),
             origin=cause.origin,
             paths=cause.sorted_paths(),
             evidence={"interpreter": interpreter, "problem": problem, "files": len(cause.paths)},
         )
+
+
+def _find_covering_folder(case: Case, interpreter: str) -> tuple[str, str] | tuple[()]:
+    """What to say and do when a layer laid a folder over the link /lib64 (or /lib); empty in all other cases."""
+    top = "/" + interpreter.split("/")[1]
+    found = case.image.tree.find(top, follow=False)
+    if found is None or not isinstance(found.node, Folder) or not case.image.tree.find_file(f"/usr{interpreter}"):
+        return ()
+    origin = case.image.origin(found.node.layer) or "an upper layer"
+    return (
+        f"; it lies at /usr{interpreter}, but {top} is a folder (from {origin}) where it should be a link to usr{top}",
+        f"in what is copied, put files into usr{top}/ instead of {top.strip('/')}/, so that the link stays",
+    )
 
 
 def _severity(start: Start) -> Severity:

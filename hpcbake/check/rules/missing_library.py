@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from hpcbake.check.case import Case, Start
 from hpcbake.check.hostlibraries import provider_of
 from hpcbake.check.loader import TOO_NEW_FOR_KERNEL, Missing
-from hpcbake.check.roles import Role
+from hpcbake.check.roles import Role, find_python_of_library, find_python_version
 from hpcbake.check.rule import Cause, Causes, Rule
 from hpcbake.model.verdict import Finding, Severity
 
@@ -26,7 +26,7 @@ def find(case: Case) -> Iterator[Finding]:
             if severity is None:
                 continue
             origin = case.origin(missing.needed_by.node)
-            cause = causes.cause(severity, origin, missing.name)
+            cause = causes.cause_of_worst(severity, origin, missing.name)
             cause.add(start.subject.path, start.subject.role, name=missing.name, needed_by=missing.needed_by.real_path)
             lacking.setdefault((start.subject.path, missing.name), missing)
     for cause in causes:
@@ -58,13 +58,20 @@ def _places(case: Case) -> dict[str, list[str]]:
 def _severity(start: Start, missing: Missing, places: dict[str, list[str]]) -> Severity | None:
     role = start.subject.role
     if role is Role.HOT:
-        return Severity.ERROR
+        return Severity.WARNING if _is_variant(start.subject.path, missing.name) else Severity.ERROR
     if role is Role.PROGRAM:
         return Severity.WARNING
     # A library may have been loaded beforehand by its host program; only one that is nowhere is surely missing.
     if role in (Role.EXTENSION, Role.PLUGIN) and not places.get(missing.name):
         return Severity.WARNING
     return None
+
+
+def _is_variant(path: str, library: str) -> bool:
+    """A program that comes once for each Python, as CUDA's `cuda-gdb-python3.8-tui`: one of them fits, if any."""
+    python = find_python_of_library(library)
+    name = path.rpartition("/")[2]
+    return python is not None and f"python{python[0]}.{python[1]}" in name and find_python_version(path) is None
 
 
 def _finding(case: Case, cause: Cause, missing: Missing, places: dict[str, list[str]]) -> Finding:
@@ -112,7 +119,7 @@ def _remedy(case: Case, name: str, usable: list[str]) -> str:
     if case.is_configured(folder):
         return f"{folder} stands in /etc/ld.so.conf.d, but the loader reads its cache: add `RUN ldconfig` after it"
     return (
-        f"add `RUN echo {folder} > /etc/ld.so.conf.d/local.conf && ldconfig`, or `ENV LD_LIBRARY_PATH={folder}`, "
+        f"add `RUN echo {folder} > /etc/ld.so.conf.d/local.conf && ldconfig`; or `ENV LD_LIBRARY_PATH={folder}`; "
         "or link with an RPATH of $ORIGIN/../lib"
     )
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hpcbake.check.case import Case
-from hpcbake.check.roles import PythonModule, find_python_module, find_python_version
+from hpcbake.check.roles import PythonModule, find_python_module, find_python_of_library, find_python_version
 from hpcbake.check.rule import Cause, Causes, Rule
 from hpcbake.model.verdict import Finding, Severity
 
 
 def find(case: Case) -> Iterator[Finding]:
     """Extensions whose `cpython-3NN` no Python of the image (or of their own folder) can load."""
-    pythons = {version for subject in case.cast.programs if (version := find_python_version(subject.path))}
+    pythons = _pythons(case)
     modules = _modules(case)
     loadable = {
         (module.folder, module.module)
@@ -30,6 +30,13 @@ def find(case: Case) -> Iterator[Finding]:
         cause.add(path, None, wanted=_text(module.version), reader=_text(module.folder_version))
     for cause in causes:
         yield _finding(cause, sorted(pythons))
+
+
+def _pythons(case: Case) -> set[tuple[int, int]]:
+    """Every version of which the image has an interpreter or the library that programs embed."""
+    found = [find_python_version(subject.path) for subject in case.cast.programs]
+    found += [find_python_of_library(subject.elf.soname) for subject in case.cast.libraries]
+    return {version for version in found if version}
 
 
 def _modules(case: Case) -> list[tuple[str, PythonModule]]:

@@ -189,6 +189,24 @@ def test_missing_interpreter() -> None:
     assert "Alpine" in finding.remedy
 
 
+def test_folder_laid_over_the_link_of_lib64() -> None:
+    """A COPY of a tree with lib64/ in it hides the loader from every program: one error that says so."""
+    broken = {"lib64": None, "lib64/libx.so.1": library("libx.so.1"), "opt/bin/app": program()}
+    report = judged(scanned(el8(), broken, history=["FROM el8", "COPY rootfs/ /"]))
+    errors = [finding for finding in report.findings if finding.rule == "interpreter-missing"]
+    first = errors[0]
+    assert first.severity is Severity.ERROR and "/usr/lib64/ld-linux-x86-64.so.2" in first.message
+    assert "folder (from layer 2: COPY rootfs/ /)" in first.message and "link" in first.remedy
+
+
+def test_one_library_is_one_cause_for_programs_on_and_off_path() -> None:
+    """What the same missing library does to several programs is one finding, as grave as the gravest."""
+    lacking = program(needed=("libfoo.so.1", "libc.so.6"))
+    finding = only(judged(scanned(el8(), {"usr/bin/app": lacking, "opt/x/bin/other": lacking})))
+    assert finding.severity is Severity.ERROR and finding.paths == ("/opt/x/bin/other", "/usr/bin/app")
+    assert finding.subject == "/usr/bin/app"
+
+
 def test_glibc_program_on_scratch() -> None:
     """An image with nothing but a dynamic program: the loader is missing, never the host's fault."""
     report = judged(scanned({"app": program()}, Entrypoint=["/app"]), glibc="2.41")

@@ -270,6 +270,27 @@ def test_library_that_another_extension_loads_beforehand() -> None:
     assert only(judged(scanned(el8(), python, {path: module}))).severity is Severity.WARNING
 
 
+def test_the_systems_own_python_of_el8() -> None:
+    """Rocky 8 has its Python 3.6 as platform-python only; dnf's extensions are for that one."""
+    path = "usr/lib64/python3.6/site-packages/_dnf.cpython-36m-x86_64-linux-gnu.so"
+    layer: Files = {"usr/libexec/platform-python3.6": program(), path: library()}
+    assert judged(scanned(el8(), layer)).verdict is Verdict.PASS
+
+
+def test_program_that_embeds_python() -> None:
+    """gdb, vim and plotting programs bring libpython and no python: it reads the extensions."""
+    layer: Files = {"usr/lib64/libpython3.11.so.1.0": library("libpython3.11.so.1.0"), extension("3.11"): library()}
+    assert judged(scanned(el8(), layer)).verdict is Verdict.PASS
+
+
+def test_one_variant_for_each_python() -> None:
+    """CUDA's debugger comes for every Python; that most of them lack theirs stops nobody."""
+    lacking = program(needed=("libpython3.8.so.1.0", "libc.so.6"))
+    report = judged(scanned(el8(), {"usr/local/bin/cuda-gdb-python3.8-tui": lacking}))
+    assert only(report).severity is Severity.WARNING
+    assert only(judged(scanned(el8(), {"usr/bin/python3.8": lacking}))).severity is Severity.ERROR
+
+
 # ---- CUDA -----------------------------------------------------------------------------------------------------------
 
 
