@@ -16,13 +16,16 @@ help:
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install -q --disable-pip-version-check -e .
+	@$(BIN)/python -m compileall -q hpcbake
 	@touch $@
 
 $(VENV)/.set-up: pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[dev,abi-fixtures]'
+	@$(BIN)/python -m compileall -q hpcbake
 	@touch $(VENV)/.installed $@
 
+# Bytecode is compiled at once, as for a wheel: where Python may not write it, every start would pay for it.
 # hpcbake alone, to use it; and with everything its checks and tests need, to work on it.
 install: $(VENV)/.installed
 setup: $(VENV)/.set-up
