@@ -17,7 +17,8 @@ from hpcbake.model.reference import Digest
 _MARKS = {
     "survey": "# What is on the site for each wanted image",
     "sweep": "# Removes what runs that died have left",
-    "deliver": "# Pulls one digest into the store",
+    "reach": "# Can this login node reach the registry",
+    "deliver": "# Brings one digest into the store",
     "submit": "# Submits one smoke job",
     "poll": "# What became of smoke jobs",
     "cancel": "# Cancels one job",
@@ -63,10 +64,16 @@ class FakeSite:
     jobs: dict[str, dict[str, str]] = field(default_factory=dict)
     clock_s: float = 1769860800.0
     closed: int = 0
+    reach: str = "yes"
+    memory_kb: str = "8000000"
+    #: the ways by which something was asked for
+    ways: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run_script(self, script: str, *, timeout_s: float, secret_stdin: bytes = b"") -> Outcome:
         kind, values = script_kind(script), script_values(script)
+        if kind == "deliver" and values["way"] == "look":
+            kind = "look"
         with self.lock:
             self.heard.append(kind)
         fault = self.faults.get(kind)
@@ -85,7 +92,7 @@ class FakeSite:
 
     def acts(self) -> list[str]:
         """What it was asked to do, without the looking."""
-        return [kind for kind in self.heard if kind not in ("survey", "poll")]
+        return [kind for kind in self.heard if kind not in ("survey", "poll", "reach", "look")]
 
     # ---- answers ----
 
@@ -104,8 +111,15 @@ class FakeSite:
     def _sweep(self, values: dict[str, str]) -> list[str]:
         return ["swept 0"]
 
+    def _reach(self, values: dict[str, str]) -> list[str]:
+        return [f"reach {self.reach}", f"memory_kb {self.memory_kb}"]
+
+    def _look(self, values: dict[str, str]) -> list[str]:
+        return self._deliver(values) if values["hex"] in self.sifs else ["state absent"]
+
     def _deliver(self, values: dict[str, str]) -> list[str]:
         digest_hex = values["hex"]
+        self.ways.append(values["way"])
         state = "present" if digest_hex in self.sifs else "created"
         path = self.sifs.setdefault(digest_hex, f"{values['root']}/sif/{values['image']}/{digest_hex}.sif")
         self.provenance[digest_hex] = values["provenance"].replace("@SIF_SHA256@", sif_sha256(digest_hex))
@@ -159,7 +173,12 @@ class FakeSite:
 
     def _complete(self, digest_hex: str) -> None:
         text = self.provenance[digest_hex]
-        for mark, value in (("@MTIME@", "1"), ("@SIZE_BYTES@", "3"), ("@DELIVERED@", "2026-01-31T12:00:00Z")):
+        for mark, value in (
+            ("@MTIME@", "1"),
+            ("@SIZE_BYTES@", "3"),
+            ("@DELIVERED@", "2026-01-31T12:00:00Z"),
+            ("@TESTED@", "null"),
+        ):
             text = text.replace(mark, value)
         self.provenance[digest_hex] = text
 

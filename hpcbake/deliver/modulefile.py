@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hpcbake.errors import BugError
 from hpcbake.model.artefacts import Deployment
 from hpcbake.model.ports import RuntimeCommands
 from hpcbake.model.site import Site
@@ -37,10 +37,13 @@ def render_module(
 ) -> ModuleText:
     """Modulefile texts for one release. Deterministic: the same release gives the same bytes."""
     image = deployment.image
+    for name in expose:
+        if not is_command_name(name):
+            raise BugError(f"{name!r} cannot be the name of a wrapper")
     folder = f"{site.store.root}/sif/{image.name}/{image.digest.hex}.bin"
     variable = environment_name(image.name)
     about = f"{image.name} {image.version}"
-    help_lines = [
+    lines = [
         about,
         f"image   {image.reference}",
         f"sha256  {deployment.sif_sha256}",
@@ -48,13 +51,31 @@ def render_module(
         *([f"on PATH {' '.join(expose)}"] if expose else []),
         f"cite    {image.reference}",
     ]
+    text = _Text(image.name, about, tuple(lines), variable, deployment.path, folder if expose else "")
     return ModuleText(
-        lua=_lua(about, help_lines, variable, deployment.path, folder if expose else ""),
-        tcl=_tcl(about, help_lines, variable, deployment.path, folder if expose else ""),
+        lua=_lua(text),
+        tcl=_tcl(text),
         wrappers="\n".join(
             f"{name} {b64encode(render_wrapper(name, deployment, site, commands).encode()).decode()}" for name in expose
         ),
     )
+
+
+@dataclass(frozen=True)
+class _Text:
+    """What a module says in either language. `folder` is that of the wrappers, empty where there are none."""
+
+    image: str
+    about: str
+    help_lines: tuple[str, ...]
+    variable: str
+    sif: str
+    folder: str
+
+
+def is_command_name(name: str) -> bool:
+    """A name that a wrapper file may have: no path, no option, nothing that a shell or a log would read as more."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]*", name) is not None
 
 
 def render_wrapper(name: str, deployment: Deployment, site: Site, commands: RuntimeCommands) -> str:
@@ -62,6 +83,8 @@ def render_wrapper(name: str, deployment: Deployment, site: Site, commands: Runt
     argv = commands.exec_argv(
         site.runtime.program, deployment.path, [name], binds=site.profile.binds, gpu=site.profile.gpu.mode
     )
+    at = argv.index("exec") + 1
+    argv = [*argv[:at], *site.runtime.exec_options, *argv[at:]]
     lines = ["#!/bin/sh", f"# {name} of {deployment.image.reference}; written by hpcbake"]
     if site.runtime.prelude.strip():
         lines += [
@@ -73,34 +96,45 @@ def render_wrapper(name: str, deployment: Deployment, site: Site, commands: Runt
     return "\n".join([*lines, f'exec {shlex.join(argv)} "$@"', ""])
 
 
-def _lua(about: str, help_lines: Sequence[str], variable: str, sif: str, folder: str) -> str:
+def _lua(text: _Text) -> str:
     lines = [
         "-- Written by hpcbake; changes are lost with the next promotion.",
-        f"help([==[{chr(10)}{chr(10).join(help_lines)}{chr(10)}]==])",
-        f"whatis({json.dumps(about)})",
-        f"setenv({json.dumps(variable)}, {json.dumps(sif)})",
+        f"help({_lua_word(chr(10).join(text.help_lines))})",
+        f"whatis({_lua_word(text.about)})",
+        f"conflict({_lua_word(text.image)})",
+        f"setenv({_lua_word(text.variable)}, {_lua_word(text.sif)})",
     ]
-    if folder:
-        lines.append(f'prepend_path("PATH", {json.dumps(folder)})')
+    if text.folder:
+        lines.append(f'prepend_path("PATH", {_lua_word(text.folder)})')
     return "\n".join(lines)
 
 
-def _tcl(about: str, help_lines: Sequence[str], variable: str, sif: str, folder: str) -> str:
-    puts = [f"    puts stderr {_tcl_word(line)}" for line in help_lines]
+def _tcl(text: _Text) -> str:
     lines = [
         "#%Module1.0",
         "# Written by hpcbake; changes are lost with the next promotion.",
         "proc ModulesHelp { } {",
-        *puts,
+        *(f"    puts stderr {_tcl_word(line)}" for line in text.help_lines),
         "}",
-        f"module-whatis {_tcl_word(about)}",
-        f"setenv {variable} {_tcl_word(sif)}",
+        f"module-whatis {_tcl_word(text.about)}",
+        f"conflict {_tcl_word(text.image)}",
+        f"setenv {text.variable} {_tcl_word(text.sif)}",
     ]
-    if folder:
-        lines.append(f"prepend-path PATH {_tcl_word(folder)}")
+    if text.folder:
+        lines.append(f"prepend-path PATH {_tcl_word(text.folder)}")
     return "\n".join(lines)
+
+
+def _lua_word(text: str) -> str:
+    """A quoted Lua string, the same in Lua 5.1 and later: bytes that are not plain ASCII as decimal escapes."""
+    plain = "".join(
+        chr(byte) if 32 <= byte < 127 and chr(byte) not in '\\"' else f"\\{byte:03d}"
+        for byte in text.encode("utf-8", "surrogateescape")
+    )
+    return f'"{plain}"'
 
 
 def _tcl_word(text: str) -> str:
     """A double-quoted Tcl word in which nothing is substituted."""
-    return '"' + re.sub(r'([\\"\[\]$])', r"\\\1", text) + '"'
+    escaped = re.sub(r'([\\"\[\]${}])', r"\\\1", text)
+    return '"' + escaped.replace("\n", "\\n").replace("\r", "\\r") + '"'

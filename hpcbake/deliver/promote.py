@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hpcbake.deliver.ledger import render_facts
 from hpcbake.deliver.modulefile import render_module
 from hpcbake.deliver.provenance import render_provenance
-from hpcbake.errors import SmokeFailedError, SmokeUnknownError
+from hpcbake.deliver.survey import link_target
+from hpcbake.errors import SiteUnreachableError, SmokeFailedError, SmokeUnknownError
 from hpcbake.model.artefacts import Deployment, Promotion, SmokeResult, SmokeStatus
 from hpcbake.model.ports import Node, RuntimeCommands
+from hpcbake.model.reference import Digest
 from hpcbake.model.site import Site
 from hpcbake.model.verdict import CompatReport
-from hpcbake.sites.scripts import read_answer, render_site_script
+from hpcbake.sites.scripts import read_answer, render_site_script, store_values
 
 _PROMOTE_TIMEOUT_S = 600.0
+#: How long a promotion whose answer was lost is waited for.
+_READ_BACK_S = 30
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,8 @@ class PromoteRequest:
     """One delivered SIF with the word of its smoke tests.
 
     `expected_current` is the text of the `current` link when the run began: if it has moved since, another run was
-    faster and nothing is changed.
+    faster and nothing is changed. `by` is who asked, `revision` the source commit. An image that is held at the site
+    is promoted only with `release_hold`.
     """
 
     deployment: Deployment
@@ -34,21 +40,47 @@ class PromoteRequest:
     check: CompatReport | None = None
     expose: Sequence[str] = ()
     lock_wait_s: int = 60
+    by: str = ""
+    revision: str = ""
+    release_hold: bool = False
 
 
 def promote(request: PromoteRequest, site: Site, *, node: Node, commands: RuntimeCommands) -> Promotion:
     """Move tag link, modulefile and `current` to this release, `current` last, each by one rename.
 
-    Raises SmokeFailedError or SmokeUnknownError when not every smoke test has passed, IntegrityError when the SIF is
-    no longer what was verified, BusyError when another run moved `current`, SiteResourceError when a name cannot be
-    moved. Whatever is raised, `current` is the old release or this one.
+    Raises SmokeFailedError or SmokeUnknownError when not every smoke test has passed on this very SIF, IntegrityError
+    when the SIF is no longer what was verified, BusyError when another run moved `current` or the image is held,
+    StateError when the ledger was changed, SiteResourceError when a name cannot be moved. Whatever is raised,
+    `current` is the old release or this one. When the answer is lost, what really is there decides.
     """
     _require_passed(request)
-    outcome = node.run_script(render_promote_script(request, site, commands), timeout_s=_PROMOTE_TIMEOUT_S)
     image = request.deployment.image
+    try:
+        outcome = node.run_script(render_promote_script(request, site, commands), timeout_s=_PROMOTE_TIMEOUT_S)
+    except SiteUnreachableError as lost:
+        return read_back(lost, site, image.name, image.digest, request.run, node=node)
     answer = read_answer(outcome, site=site.name, step=f"promote {image.name}", needs=("was", "current"))
     before, after = answer.find("was"), answer.find("current")
-    return Promotion(site.name, image.name, image.digest, before, after, changed=before != after)
+    return Promotion(site.name, image.name, image.digest, before, after, before != after, answer.all("note"))
+
+
+def read_back(lost: SiteUnreachableError, site: Site, image: str, digest: Digest, run: str, *, node: Node) -> Promotion:
+    """What became of a switch to `digest` whose answer was lost: asked through a new connection.
+
+    Raises `lost` when the site does not answer now either, or when `current` is not the wanted release.
+    """
+    script = render_site_script("outcome", root=site.store.root, run=run, lock_wait=_READ_BACK_S, image=image)
+    try:
+        outcome = node.run_script(script, timeout_s=_READ_BACK_S + 60.0)
+    except SiteUnreachableError:
+        raise lost from None
+    answer = read_answer(outcome, site=site.name, step=f"look what became of {image}", needs=("current",))
+    after = answer.find("current")
+    if after != link_target(image, digest):
+        raise lost
+    before = answer.find("was") if answer.find("act") else after
+    note = "the answer was lost; current was read back"
+    return Promotion(site.name, image, digest, before, after, before != after, (note,))
 
 
 def render_promote_script(request: PromoteRequest, site: Site, commands: RuntimeCommands) -> str:
@@ -62,11 +94,19 @@ def render_promote_script(request: PromoteRequest, site: Site, commands: Runtime
         tool_version=request.tool_version,
         check=request.check,
         smoke=request.smoke,
-        facts={"sif_sha256": deployment.sif_sha256, "size_bytes": deployment.size_bytes},
+        facts={
+            "sif_sha256": deployment.sif_sha256,
+            "size_bytes": deployment.size_bytes,
+            "way": deployment.way,
+            "content": deployment.content,
+        },
+        revision=request.revision,
+        expose=request.expose,
     )
+    passed = [result for result in request.smoke if result.status is SmokeStatus.PASSED]
     return render_site_script(
         "promote",
-        root=site.store.root,
+        **store_values(site.store),
         run=request.run,
         lock_wait=request.lock_wait_s,
         image=image.name,
@@ -74,6 +114,11 @@ def render_promote_script(request: PromoteRequest, site: Site, commands: Runtime
         tag=image.version,
         expected_current=request.expected_current,
         sif_sha256=deployment.sif_sha256,
+        tests="\n".join(f"{result.test} {result.key}" for result in passed),
+        release_hold="yes" if request.release_hold else "no",
+        facts=render_facts(request.by, deployment.sif_sha256, request.smoke),
+        site_name=site.name,
+        program=site.runtime.program,
         provenance=provenance,
         module_lua=module.lua,
         module_tcl=module.tcl,

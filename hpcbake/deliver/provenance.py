@@ -21,11 +21,13 @@ def render_provenance(
     check: CompatReport | None,
     smoke: Sequence[SmokeResult] = (),
     facts: Mapping[str, object] | None = None,
+    revision: str = "",
+    expose: Sequence[str] = (),
 ) -> str:
     """The document with one top-level `"key": value` per line, as scripts on the site read it.
 
     Before the SIF exists its facts are placeholders (`@SIF_SHA256@`, `@SIZE_BYTES@`, `@MTIME@`) that the script on the
-    site fills in with what it measured.
+    site fills in with what it measured. `revision` is the source commit, `expose` the commands that have wrappers.
     """
     known = facts or {}
     document: dict[str, object] = {
@@ -38,15 +40,21 @@ def render_provenance(
         "sif_sha256": known.get("sif_sha256", "@SIF_SHA256@"),
         "size_bytes": known.get("size_bytes", "@SIZE_BYTES@"),
         "mtime": "@MTIME@",
+        "way": known.get("way", "@WAY@"),
+        "content": known.get("content", "@CONTENT@"),
         "delivered": "@DELIVERED@" if smoke else created,
         "promoted": created if smoke else None,
         "run": run,
         "tool": f"hpcbake {tool_version}",
+        "revision": revision or None,
+        "verdict": None if check is None else check.verdict.value,
+        "tested": "@TESTED@" if smoke else None,
         "check": None if check is None else {"verdict": check.verdict.value, "site": check.site},
+        "expose": " ".join(expose),
         "smoke": [_smoke_entry(result) for result in smoke],
     }
     text = json.dumps(document, indent=2)
-    for placeholder in ("@SIZE_BYTES@", "@MTIME@"):
+    for placeholder in ("@SIZE_BYTES@", "@MTIME@", "@TESTED@"):
         text = text.replace(f'"{placeholder}"', placeholder)
     return text
 

@@ -117,3 +117,4 @@ class Promotion:
     before: str
     after: str
     changed: bool
+    notes: tuple[str, ...] = ()

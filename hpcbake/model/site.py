@@ -67,17 +67,28 @@ class Runtime:
     pull_timeout_s: float = 1800.0
     #: Registries that the site reaches by plain HTTP (a lab, an air-gapped mirror).
     plain_http: tuple[str, ...] = ()
+    #: How SIFs come here: oras, docker, job, stream, or auto.
+    way: str = "auto"
+    #: What a job that pulls asks Slurm for.
+    pull_cpus: int | None = None
+    pull_memory: str | None = None
     #: Where pulls unpack, if not beside the store: a folder with room on a file system that allows execution.
     tmpdir: str | None = None
+    #: Options of every `exec` that users and smoke jobs run, such as `--env` and `--pwd` for a site's MPI.
+    exec_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Store:
-    """Where SIFs live on the site, and with which group and mode."""
+    """Where SIFs live on the site, and with which group and mode.
+
+    `folder_mode` of None is 2775 where there is a group, so that its members can deliver, too, and 0755 otherwise.
+    """
 
     root: str
     group: str | None = None
     mode: str = "0644"
+    folder_mode: str | None = None
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,13 @@ STORE = Section(
             expected="an absolute path of letters, digits and . _ - + = @",
             required=True,
         ),
-        "group": _word("group that owns the SIFs"),
+        "group": _word("group that everything in the store belongs to"),
         "mode": text("mode of a SIF, octal", pattern=r"0[0-7]{3}", expected="an octal mode such as '0644'"),
+        "folder_mode": text(
+            "mode of folders, octal; default: 2775 with a group, whose members can then deliver, too, else 0755",
+            pattern=r"[0-7]?[0-7]{3}",
+            expected="an octal mode such as '2775'",
+        ),
     },
     "where SIFs lie on the site",
 )
@@ -64,10 +69,27 @@ RUNTIME = Section(
             text(pattern=r"[A-Za-z0-9._:\[\]-]+", expected="a registry host"),
             "registries that are reached by plain HTTP",
         ),
+        "way": choice(
+            "auto",
+            "oras",
+            "docker",
+            "job",
+            "stream",
+            doc="how SIFs come here: converted on the build host and pulled (`oras`) or sent (`stream`), or converted "
+            "here, on the login node (`docker`) or in a job (`job`); `auto` takes the first that works",
+        ),
+        "pull_cpus": integer("CPUs of a job that pulls", low=1, high=256),
+        "pull_memory": text(
+            "memory of a job that pulls, as sbatch takes it", pattern=r"[0-9]+[KMGT]?", expected="a size such as 4G"
+        ),
         "tmpdir": text(
             "folder where pulls unpack, if the store's file system is too small or mounted noexec",
             pattern=r"(?:/[A-Za-z0-9._+@,=-]+)+",
             expected="an absolute path of letters, digits and . _ + @ , = - only",
+        ),
+        "exec_options": listing(
+            text(pattern=r"[^\x00-\x1f]+", expected="one word of a command line"),
+            "options of every `exec` by wrappers and smoke jobs, one word each: what the site's MPI asks for",
         ),
     },
     "the container runtime of the site",

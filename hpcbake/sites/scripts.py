@@ -25,6 +25,7 @@ from hpcbake.errors import (
     StateError,
 )
 from hpcbake.model.ports import Outcome
+from hpcbake.model.site import Store
 
 #: class word of `fail` in a script → (exception, kind, remedy)
 _FAILURES: dict[str, tuple[type[HpcbakeError], str, str]] = {
@@ -34,11 +35,22 @@ _FAILURES: dict[str, tuple[type[HpcbakeError], str, str]] = {
     "permission": (SiteResourceError, "site.permission", "check owner and mode of the store's folders"),
     "runtime": (SiteResourceError, "site.runtime", "correct `runtime.program` and `runtime.prelude` of the site"),
     "integrity": (IntegrityError, "image.integrity", "run the same command again: the SIF is pulled anew"),
+    "content": (IntegrityError, "image.content", "run the same command again: the SIF is converted anew"),
+    "transfer": (IntegrityError, "image.transfer", "run the same command again: the SIF is sent anew"),
     "architecture": (IntegrityError, "image.architecture", "build for the architecture of the site"),
     "slurm-down": (SmokeUnknownError, "slurm.down", "run the same command again when Slurm answers"),
     "slurm-refused": (SiteResourceError, "slurm.refused", "correct the `slurm` section of the site config"),
     "ledger": (StateError, "state.ledger", "look who changed it: hpcbake status; nothing was done"),
     "promote": (PromoteError, "site.promote", "run the same command again; the old release is still active"),
+    "held": (BusyError, "lock.hold", "see hpcbake history; lift it: hpcbake rollback IMAGE --release-hold --site SITE"),
+    "untested": (SmokeUnknownError, "slurm.untested", "run its smoke tests: hpcbake smoke"),
+}
+
+#: script → files of `slurm/site/` that go between the library and it
+_PARTS: dict[str, tuple[str, ...]] = {
+    "promote": ("switch", "catalog"),
+    "rollback": ("switch", "catalog"),
+    "gc": ("used", "catalog"),
 }
 
 
@@ -47,15 +59,26 @@ def _script_text(name: str) -> str:
     return (data_folder("slurm") / "site" / f"{name}.sh").read_text(encoding="utf-8")
 
 
+def store_values(store: Store) -> dict[str, str]:
+    """What every script that writes must know of the store: its root, and the group and mode of its folders."""
+    return {"root": store.root, "store_group": store.group or "", "folder_mode": folder_mode(store)}
+
+
+def folder_mode(store: Store) -> str:
+    """The mode of folders: as the site says, or else open to the group where the site names one."""
+    return store.folder_mode or ("2775" if store.group else "0755")
+
+
 def render_site_script(name: str, **values: str | int) -> str:
     """The text of script `name` with its values assigned in front. Values may hold anything but NUL."""
     lines = []
-    for key, value in values.items():
+    for key, value in {"store_group": "", "folder_mode": "0755", **values}.items():
         text = str(value)
         if "\0" in text or not re.fullmatch(r"[a-z][a-z0-9_]*", key):
             raise BugError(f"script value {key!r} cannot be passed to a shell")
         lines.append(f"{key}={shlex.quote(text)}")
-    return "\n".join([*lines, _script_text("lib"), _script_text(name)])
+    parts = ("lib", *_PARTS.get(name, ()), name)
+    return "\n".join([*lines, *map(_script_text, parts)])
 
 
 @dataclass(frozen=True)

@@ -72,13 +72,16 @@ def _render(
     template_folders: Sequence[Path],
 ) -> str:
     def exec_argv(command: Sequence[str]) -> list[str]:
-        return commands.exec_argv(
+        argv = commands.exec_argv(
             site.runtime.program,
             deployment.path,
             list(command),
             binds=site.profile.binds,
             gpu=site.profile.gpu.mode,
         )
+        # What users of the wrappers get is what is tested.
+        at = argv.index("exec") + 1
+        return [*argv[:at], *site.runtime.exec_options, *argv[at:]]
 
     environment = _environment(tuple(map(str, template_folders)))
     try:

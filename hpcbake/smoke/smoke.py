@@ -10,7 +10,7 @@ from hpcbake.errors import SiteResourceError, SiteUnreachableError
 from hpcbake.model.artefacts import Deployment, SmokeResult, SmokeStatus, SmokeTest
 from hpcbake.model.ports import Clock, Node, RuntimeCommands
 from hpcbake.model.site import Site
-from hpcbake.sites.scripts import Answer, read_answer, render_site_script
+from hpcbake.sites.scripts import Answer, read_answer, render_site_script, store_values
 from hpcbake.smoke.conclude import Conclusion, Observation, conclude, parse_result, pending_reason
 from hpcbake.smoke.job import Job, render_job
 
@@ -73,7 +73,7 @@ def _submit_job(request: SmokeRequest, job: Job, site: Site, node: Node) -> Subm
     outcome = node.run_script(
         render_site_script(
             "submit",
-            root=site.store.root,
+            **store_values(site.store),
             run=request.run,
             lock_wait=request.lock_wait_s,
             image=image.name,

@@ -3,7 +3,8 @@
 # Sent in front of the script that uses it; all values come as variables assigned above, quoted in one place.
 # shellcheck disable=SC2154  # root, run and friends are those variables
 set -u
-umask 022
+# What is made here gets the modes that the site asks for, whatever the user's own umask is.
+umask "$(printf '%o' "$((0777 & ~0$folder_mode))")"
 # The one who asked may be gone before the answer: what was begun is still ended properly, its lease given back.
 trap '' PIPE
 
@@ -16,7 +17,7 @@ fail() { class=$1; shift; say error "$class $(printf '%s' "$*" | tr '\n' ' ')"; 
 
 own=$root/.hpcbake
 # What a user's environment calls by these names is not ours to remove or to kill.
-lease='' scratch='' unpack='' child='' heartbeat=''
+lease='' scratch='' unpack='' child='' heartbeat='' staged='' is_open=''
 { read -r boot_id </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot_id=unknown
 me=$(uname -n)
 # This very process: $$ is the shell that the script was sent to, which may die and leave the script running.
@@ -37,7 +38,31 @@ prepare() {
     SQUEUE_SORT SQUEUE_STATES SQUEUE_USERS
 }
 
-make_folder() { mkdir -p "$1" 2>/dev/null || cannot_create "$1"; }
+# make_folder FOLDER: with the group and mode of the store where it is a part of it, and on disk under its name.
+make_folder() {
+  [ -n "$is_open" ] || open_store
+  [ ! -d "$1" ] || return 0
+  case $1 in
+    "$root"/*) make_folder "${1%/*}" ;;
+    *) mkdir -p "$1" 2>/dev/null || cannot_create "$1"; return ;;
+  esac
+  # Whoever is at work beside us may be the one who makes it.
+  mkdir "$1" 2>/dev/null || [ -d "$1" ] || cannot_create "$1"
+  sync_folder "${1%/*}"
+}
+# open_store: the root with the site's group and mode. What is made below it inherits the group by the setgid bit.
+open_store() {
+  is_open=yes
+  [ -d "$root" ] || mkdir -p "$root" 2>/dev/null || cannot_create "$root"
+  [ -n "$store_group" ] || return 0
+  wanted_mode=$(printf '%o' "0$folder_mode")
+  is_right() { [ "$(stat -c '%G %a' "$root")" = "$store_group $wanted_mode" ]; }
+  is_right && return 0
+  chgrp "$store_group" "$root" 2>/dev/null && chmod "$folder_mode" "$root" 2>/dev/null
+  is_right || fail permission "$root has group and mode $(stat -c '%G %a' "$root"), and the site wants" \
+    "$store_group $wanted_mode: its owner can set that, as a member of the group"
+}
+sync_folder() { sync "$1" 2>/dev/null || sync; }
 cannot_create() {
   df -Pk "$(nearest "$1")" 2>/dev/null | awk 'NR == 2 && $2 > 0 && $4 < 64 {exit 1}' || fail space "no room to create $1"
   fail permission "cannot create $1: $(mkdir -p "$1" 2>&1 | tail -n 1)"
@@ -98,7 +123,10 @@ take_lease() {  # take_lease NAME: waits up to $lock_wait seconds
   heartbeat=$!
 }
 discard() {  # an unpacked image may hold folders that even their owner cannot write
-  [ ! -e "$1" ] || { chmod -R u+rwX "$1" 2>/dev/null; rm -rf "$1"; }
+  [ -e "$1" ] || return 0
+  chmod -R u+rwX "$1" 2>/dev/null
+  # What another user of the group has left there and only they can remove must at least not keep its name.
+  rm -rf "$1" 2>/dev/null || mv -T "$1" "${1%/*}/.dead-${1##*/}-$run" 2>/dev/null
 }
 # unpack_folder NAME: where apptainer unpacks for the pull of this name. Elsewhere it is named after the store, too.
 unpack_folder() {
@@ -111,6 +139,7 @@ release_lease() {
   [ -z "$heartbeat" ] || kill "$heartbeat" 2>/dev/null
   [ -z "$unpack" ] || discard "$unpack"
   [ -z "$scratch" ] || discard "$scratch"
+  [ ! -d "$own/tmp/$run.$self" ] || rm -rf "$own/tmp/$run.$self"
   [ -z "$lease" ] || rm -rf "$lease"
   lease=
 }
@@ -137,6 +166,9 @@ sif_state() {
   else echo changed; fi
 }
 
+# distrust JSON: whoever looks next reads every byte of its SIF.
+distrust() { sed 's/^  "mtime": .*/  "mtime": 0,/' "$1" | write_file "$1" 0644 || exit 9; }
+
 # ---- Slurm -------------------------------------------------------------------------------------------------
 # my_jobs: `id|state` of every job of this user that Slurm knows. Fails when Slurm does not answer, which proves nothing.
 my_jobs() { squeue -h -t all -u "$(id -un)" -o '%i|%T' 2>/dev/null; }
@@ -148,26 +180,131 @@ is_over() {
   esac
 }
 
-# check_ledger N: the last N lines of the ledger must each hold the hash of the line before. Whoever changed one is
-# found out before anything is done. A line that a power cut tore names nothing; the line after it vouches for its bytes.
+# ---- files -------------------------------------------------------------------------------------------------
+# write_file PATH MODE <content: complete or not at all, and on disk before it has its name. Unchanged stays untouched.
+# Until then it lies under .hpcbake/tmp, where nobody takes it for anything.
+write_file() {
+  make_folder "$own/tmp"
+  tmp=$own/tmp/$run.$$.file
+  cat >"$tmp" || { rm -f "$tmp"; fail space "cannot write $1: $(df -Pk "$own" | tail -n 1)"; }
+  if cmp -s "$tmp" "$1"; then rm -f "$tmp"; return; fi
+  { chmod "$2" "$tmp" && sync "$tmp" && mv -fT "$tmp" "$1"; } || { rm -f "$tmp"; fail permission "cannot write $1"; }
+  sync_folder "${1%/*}"
+}
+# stage_file PATH MODE CONTENT: on disk under another name; commit_staged then moves all of them, one rename each.
+# What has no room is found out before anything moves. A file that is right already is left alone.
+stage_file() {
+  ! printf '%s\n' "$3" | cmp -s - "$1" || return 0
+  make_folder "$own/tmp/$run.$self"
+  make_folder "${1%/*}"
+  tmp=$own/tmp/$run.$self/$(($(printf '%s' "$staged" | wc -l) + 1))
+  { printf '%s\n' "$3" >"$tmp" && chmod "$2" "$tmp" && sync "$tmp"; } 2>/dev/null ||
+    fail space "cannot write $1: $(df -Pk "$own" | tail -n 1)"
+  staged="$staged$tmp:$1
+"
+}
+commit_staged() {
+  # No blank, colon or pattern can be in it: the root, images, tags and commands have names of plain characters.
+  for pair in $staged; do
+    mv -fT "${pair%%:*}" "${pair#*:}" || fail permission "cannot write ${pair#*:}"
+    sync_folder "$(dirname "${pair#*:}")"
+  done
+}
+
+# ---- the ledger: what users have been given and what was taken away, each line holding the hash of the one before ---
+book=$own/ledger.jsonl
+# Beside it lies ledger.head: how many lines and bytes it had after the last act, and their sha256. Whoever edits or
+# cuts off a line, also the last one, is found out by one look. A line that a power cut tore names nothing; the line
+# after it vouches for its bytes.
 check_ledger() {
-  [ -s "$own/ledger.jsonl" ] || return 0
-  before=''
-  tail -n "$1" "$own/ledger.jsonl" | while IFS= read -r line; do
+  ledger_is_whole && return 0
+  # A shared file system may show the new head before the new line.
+  sleep 1
+  ledger_is_whole || fail ledger "$(find_changed_line)"
+}
+ledger_is_whole() {
+  known_lines='' known_bytes=0 known_hash=''
+  read -r known_lines known_bytes known_hash 2>/dev/null <"$own/ledger.head"
+  if [ ! -s "$book" ]; then [ -z "$known_hash" ]; return; fi
+  case $known_bytes in '' | *[!0-9]*) return 1 ;; esac
+  if [ -z "$known_hash" ]; then
+    # Only the very first line may lie there without a head: a run that died right after writing it.
+    case $(sed -n 2p "$book") in *'"seq":'*) return 1 ;; esac
+    chain_holds 1
+  else
+    [ "$(head -c "$known_bytes" "$book" | sha256sum | cut -c1-64)" = "$known_hash" ] && chain_holds "$known_lines"
+  fi
+}
+# chain_holds FROM: every line after line FROM names the hash of the line before it.
+chain_holds() { [ -z "$(changed_lines "$1" | head -n 1)" ]; }
+changed_lines() {
+  number=$(($1 - 1)) before=''
+  tail -n "+$1" "$book" | while IFS= read -r line; do
+    number=$((number + 1))
     held=${line#*\"prev\":\"}
     case $line in '{"prev":"'*'}') ;; *) held=$before ;; esac
     if [ -n "$before" ] && [ "${held%%\"*}" != "$before" ]; then
-      fail ledger "$own/ledger.jsonl was changed: the line before $(printf %.120s "$line")… is not the one it was written after"
+      echo "$book:$((number - 1)): was changed: its sha256 is $before, line $number was written after ${held%%\"*}"
     fi
     before=$(printf '%s\n' "$line" | sha256sum | cut -c1-64)
-  done || exit 9
+  done
 }
-
-# write_file PATH MODE <content: complete or not at all, and on disk before it has its name. Unchanged stays untouched.
-write_file() {
-  tmp=${1%/*}/.hpcbake-tmp.$run.$$
-  cat >"$tmp" || { rm -f "$tmp"; fail space "cannot write $1: $(df -Pk "${1%/*}" | tail -n 1)"; }
-  if cmp -s "$tmp" "$1"; then rm -f "$tmp"; return; fi
-  { chmod "$2" "$tmp" && sync "$tmp" && mv -fT "$tmp" "$1"; } || { rm -f "$tmp"; fail permission "cannot write $1"; }
-  sync "${1%/*}" 2>/dev/null || sync
+find_changed_line() {
+  lines=0
+  [ ! -e "$book" ] || lines=$(wc -l <"$book")
+  from=$((lines - 2000))
+  found=$(changed_lines "$((from > 1 ? from : 1))" | head -n 1)
+  if [ -n "$found" ]; then echo "$found"
+  elif [ -z "$known_hash" ]; then echo "$book:$lines: cannot be checked: $own/ledger.head is gone or damaged"
+  elif [ "$lines" -lt "$known_lines" ]; then
+    echo "$book:$((lines + 1)): has $lines lines, expected $known_lines (sha256 $known_hash, actual $(sha256_of "$book"))"
+  else
+    actual=$(head -c "$known_bytes" "$book" | sha256sum | cut -c1-64)
+    echo "$book:$known_lines: was changed: the sha256 up to its end is $actual, expected $known_hash"
+  fi
+}
+# say_ledger: its last thousand lines, the number of the first of them, and what is wrong with it.
+say_ledger() {
+  [ -e "$book" ] || [ -e "$own/ledger.head" ] || return 0
+  if ! ledger_is_whole; then
+    sleep 1
+    ledger_is_whole || say ledger_broken "$(find_changed_line)"
+  fi
+  lines=$(wc -l <"$book" 2>/dev/null)
+  first=$((${lines:-0} - 999))
+  [ "$first" -gt 1 ] || first=1
+  say ledger_first "$first"
+  tail -n "+$first" "$book" 2>/dev/null | say64 ledger
+}
+# add_to_ledger ACT IMAGE HEX TAG WAS FACTS: one more line, on disk when this returns.
+add_to_ledger() {
+  make_folder "$own"
+  # A line that a power cut tore stays as evidence; the next one begins a line of its own.
+  { [ -z "$(tail -c 1 "$book" 2>/dev/null)" ] || echo >>"$book"; } 2>/dev/null || return 1
+  previous=$(tail -n 1 "$book" 2>/dev/null | sha256sum | cut -c1-64)
+  lines=0
+  [ ! -e "$book" ] || lines=$(wc -l <"$book")
+  printf '{"prev":"%s","seq":%s,"time":%s,"run":"%s","act":"%s","image":"%s","digest":"sha256:%s","tag":"%s","was":"%s"%s}\n' \
+    "$previous" "$((lines + 1))" "$(date +%s)" "$run" "$1" "$2" "$3" "$4" "$(printf %s "$5" | tr -d '"\\[:cntrl:]')" \
+    "${6:+,$6}" 2>/dev/null >>"$book" || return 1
+  sync "$book"
+  [ "$lines" -gt 0 ] || sync_folder "$own"
+  printf '%s %s %s\n' "$(wc -l <"$book")" "$(size_of "$book")" "$(sha256_of "$book")" | write_file "$own/ledger.head" 0644
+}
+# settle_ledger: a run that died between its two lines is told as what `current` says: it moved, or it did not.
+settle_ledger() {
+  last=$(tail -n 4 "$book" 2>/dev/null | grep '^{"prev":.*"act":"[^"]*".*}$' | tail -n 1)
+  case $last in
+    *'"act":"promoting"'*) ended=promoted ;;
+    *'"act":"rolling-back"'*) ended=rolled-back ;;
+    *) return 0 ;;
+  esac
+  member() { printf '%s\n' "$last" | sed -n "s/.*\"$1\":\"\\([^\"]*\\)\".*/\\1/p"; }
+  its_image=$(member image) its_digest=$(member digest)
+  case $its_image in *[!A-Za-z0-9_-]* | '') return 0 ;; esac
+  its_hex=${its_digest#sha256:}
+  [ "$(readlink "$root/$its_image/current" 2>/dev/null)" = "../sif/$its_image/$its_hex.sif" ] || ended=abandoned
+  say note "a run died before it could note what it did to $its_image: $ended"
+  add_to_ledger "$ended" "$its_image" "$its_hex" "$(member tag)" "$(member was)" \
+    "$(printf '%s\n' "$last" | sed -n 's/.*"was":"[^"]*",\(.*\)}$/\1/p')" || fail space "cannot write $book"
 }

@@ -6,7 +6,6 @@ prepare /dev/null
 command -v sbatch >/dev/null 2>&1 || fail runtime "no sbatch on this login node"
 folder=$own/jobs/$image/$hex/$test-$key
 make_folder "$folder"
-chmod 0755 "$folder"
 take_lease "smoke-$image-$test-$key"
 number=$(find "$folder" -mindepth 1 -maxdepth 1 -name 'attempt-*' 2>/dev/null | wc -l)
 attempt=$folder/attempt-$number

@@ -9,8 +9,15 @@ for folder in "$own"/incoming/*; do
   # With the lease of its digest in hand, nobody is at work there.
   if (take_lease "sif-${folder##*/}" && discard "$(unpack_folder "${folder##*/}")" && discard "$folder") >/dev/null; then swept=$((swept + 1)); fi
 done
+# What had to be moved out of the way because another user owns it: that user may be the one who sweeps now.
+rm -rf "$own"/incoming/.dead-* 2>/dev/null
 for held in "$own"/leases/*; do
   [ -d "$held" ] || continue
-  if (take_lease "${held##*/}") >/dev/null; then swept=$((swept + 1)); fi
+  name=${held##*/}
+  if (
+    take_lease "$name"
+    # Who died in the middle of a promotion left a line in the ledger without its second.
+    [ "$name" != promote ] || { check_ledger && settle_ledger; }
+  ) >/dev/null; then swept=$((swept + 1)); fi
 done
 say swept "$swept"

@@ -29,7 +29,9 @@ def provenance(**figures: str) -> str:
 
 def filled(text: str) -> str:
     """As the site fills in what it measured."""
-    return text.replace("@MTIME@", "1769860800").replace("@DELIVERED@", "2026-01-31T12:00:00Z")
+    return (
+        text.replace("@MTIME@", "1769860800").replace("@DELIVERED@", "2026-01-31T12:00:00Z").replace("@TESTED@", "null")
+    )
 
 
 def test_it_says_what_how_and_who() -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from hpcbake.adapters.apptainer import SpythonCommands
 from hpcbake.deliver.deliver import DeliverRequest, deliver
+from hpcbake.deliver.ledger import parse_ledger
 from hpcbake.deliver.promote import PromoteRequest, promote
-from hpcbake.deliver.status import find_broken_link, site_status
+from hpcbake.deliver.status import site_status
 from hpcbake.deliver.survey import Wanted, link_target, survey
 from hpcbake.errors import BusyError, ExitCode, HpcbakeError, IntegrityError, SiteResourceError, StateError
 from hpcbake.model.artefacts import Deployment, Promotion, SmokeResult, SmokeStatus
@@ -29,7 +30,17 @@ def bring(stand: SiteStand, digest: Digest = DIGEST, version: str = "1.0") -> De
     """A delivered SIF of this digest."""
     stand.serve_sif(sif_bytes(digest))
     request = DeliverRequest(built_image(digest=digest, version=version), "01RUN", "2026-01-31T12:00:00Z", "0")
-    return deliver(request, stand.site, node=stand.node, commands=SpythonCommands())
+    done = deliver(request, stand.site, node=stand.node, commands=SpythonCommands())
+    vouch(stand, done)
+    return done
+
+
+def vouch(stand: SiteStand, deployment: Deployment) -> None:
+    """The result file of a smoke job that ran this very SIF."""
+    attempt = stand.root / f".hpcbake/jobs/app/{deployment.image.digest.hex}/{PASSED.test}-{PASSED.key}/attempt-1"
+    attempt.mkdir(parents=True, exist_ok=True)
+    result = f'"why": "ok", "sif_sha256": "{deployment.sif_sha256}", "ended": 1769860800'
+    (attempt / "result.json").write_text("{" + result + "}")
 
 
 def request_for(
@@ -130,6 +141,7 @@ def test_a_sif_that_changed_is_set_aside(stand: SiteStand, content: bytes) -> No
 def test_a_missing_sif_is_not_promoted(stand: SiteStand) -> None:
     """A SIF that is gone has no sha256, and an empty one equals nothing."""
     deployment = replace(bring(stand), sif_sha256="")
+    vouch(stand, deployment)
     stand.sif.unlink()
     assert isinstance(refusal(stand, request_for(deployment)), IntegrityError)
     assert current(stand) == ""
@@ -195,9 +207,9 @@ def test_a_changed_ledger_is_found(stand: SiteStand) -> None:
     """A line that was edited no longer has the hash that the next line names."""
     make_current(stand, request_for(bring(stand)))
     path = stand.root / ".hpcbake/ledger.jsonl"
-    assert find_broken_link(path.read_text()) == ""
+    assert parse_ledger(path.read_text()).broken == ""
     path.write_text(path.read_text().replace('"01RUN","act":"promoting"', '"01FAKE","act":"promoting"'))
-    assert "line 2" in find_broken_link(path.read_text())
+    assert ":1: was changed" in parse_ledger(path.read_text()).broken
     assert site_status(stand.site, node=stand.node).code is ExitCode.STATE
 
 
@@ -209,7 +221,7 @@ def test_a_torn_ledger_line_is_kept_and_passed(stand: SiteStand) -> None:
     make_current(stand, request_for(bring(stand, NEXT), was=link_target("app", DIGEST)))
     make_current(stand, request_for(bring(stand), was=link_target("app", NEXT)))
     assert len(path.read_text().splitlines()) == 7
-    assert find_broken_link(path.read_text()) == ""
+    assert parse_ledger(path.read_text()).broken == ""
     assert site_status(stand.site, node=stand.node).code is ExitCode.OK
 
 
@@ -219,7 +231,7 @@ def test_a_line_made_unreadable_is_found(stand: SiteStand) -> None:
     path = stand.root / ".hpcbake/ledger.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("spoilt\n" + lines[1])
-    assert "line 2" in find_broken_link(path.read_text())
+    assert ":1: was changed" in parse_ledger(path.read_text()).broken
     failure = refusal(stand, request_for(bring(stand, NEXT), was=link_target("app", DIGEST)))
     assert failure.exit_code is ExitCode.STATE
 

@@ -8,4 +8,5 @@ proc ModulesHelp { } {
     puts stderr "cite    registry.example.org/team/hpc-app@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 }
 module-whatis "hpc-app 1.0"
+conflict "hpc-app"
 setenv HPC_APP_SIF "/scratch/hpcbake/sif/hpc-app/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.sif"

@@ -9,5 +9,6 @@ proc ModulesHelp { } {
     puts stderr "cite    registry.example.org/team/hpc-app@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 }
 module-whatis "hpc-app 1.0"
+conflict "hpc-app"
 setenv HPC_APP_SIF "/gpfs/proj/hpcbake/sif/hpc-app/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.sif"
 prepend-path PATH "/gpfs/proj/hpcbake/sif/hpc-app/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.bin"
