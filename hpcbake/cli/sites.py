@@ -10,6 +10,7 @@ import click
 _SUBCOMMANDS = {
     "list": "hpcbake.cli.sites_list",
     "show": "hpcbake.cli.sites_show",
+    "probe": "hpcbake.cli.sites_probe",
 }
 
 
