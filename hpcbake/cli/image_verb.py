@@ -37,6 +37,7 @@ def make_image_verb(stage: str, help_text: str) -> click.Command:
         dry_run: bool,
         as_json: bool,
         report_path: Path | None,
+        way: str | None,
     ) -> int:
         sites = read_sites(site_configs, site_names)
         plain_http = sorted({host for site in sites for host in site.runtime.plain_http})
@@ -50,7 +51,11 @@ def make_image_verb(stage: str, help_text: str) -> click.Command:
                 for site in sites:
                     click.echo(f"{stage} {image.name} {image.reference} at {site.name}")
             return 0
-        choices = RunChoices(stage, None, (), retry_failed, lock_wait, parallel_sites, as_json, report_path)
+        choices = RunChoices(
+            *(stage, None, (), retry_failed, lock_wait, parallel_sites, as_json, report_path, way),
+            # Who names an image to promote wants it promoted.
+            release_hold=stage == "promote",
+        )
         return perform_run(Plan({}, {}), shipments, sites, read_project(Path.cwd()), choices, images=built)
 
     return command

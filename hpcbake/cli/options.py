@@ -112,6 +112,12 @@ def run_options(function: F) -> F:
                 metavar="INTEGER",
                 help="Sites worked on at a time.",
             ),
+            click.option(
+                "--way",
+                type=click.Choice(["auto", "oras", "docker", "job", "stream"]),
+                envvar="HPCBAKE_WAY",
+                help="How SIFs come to the sites; default: what each site config says.",
+            ),
             click.option("--dry-run", is_flag=True, help="Show what would be done, and touch nothing."),
             click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document."),
             click.option(

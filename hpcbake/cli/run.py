@@ -21,6 +21,7 @@ import platformdirs
 
 from hpcbake import __version__
 from hpcbake.adapters.clock import SystemClock
+from hpcbake.adapters.git import source_commit
 from hpcbake.build.document import Shipment
 from hpcbake.cli.console import make_console
 from hpcbake.cli.world import make_world
@@ -56,6 +57,8 @@ class RunChoices:
     parallel_sites: int = 16
     as_json: bool = False
     report_path: Path | None = None
+    way: str | None = None
+    release_hold: bool = False
 
 
 class ProgressLines:
@@ -121,6 +124,7 @@ def perform_run(
         allow=choices.allow,
         build_log=runs / identity / "build.log",
         plain_http=sorted({host for site in sites for host in site.runtime.plain_http}),
+        convert=project.convert,
     )
     settings = ShipSettings(
         run=identity,
@@ -132,6 +136,11 @@ def perform_run(
         retry_failed=choices.retry_failed,
         lock_wait_s=choices.lock_wait_s,
         template_folders=(folder / "slurm",),
+        way=choices.way,
+        by=f"{_user()}@{socket.gethostname()}",
+        # What somebody else built tells of its source by a label, if at all.
+        revision=source_commit(folder) if images is None else "",
+        release_hold=choices.release_hold,
     )
     with _signals_raise():
         try:

@@ -48,6 +48,7 @@ def command(
     dry_run: bool,
     as_json: bool,
     report_path: Path | None,
+    way: str | None,
     until: str,
 ) -> int:
     """Bring images from the bake file to every site: build, check, deliver, smoke, promote.
@@ -68,7 +69,7 @@ def command(
         if as_json:
             report_early_failure(error)
         raise
-    choices = RunChoices(until, builder, allow, retry_failed, lock_wait, parallel_sites, as_json, report_path)
+    choices = RunChoices(until, builder, allow, retry_failed, lock_wait, parallel_sites, as_json, report_path, way)
     if dry_run:
         print_dry_run(plan, shipments, sites, project, choices)
         return 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hpcbake.adapters.apptainer import SpythonCommands
@@ -13,9 +14,14 @@ from hpcbake.adapters.clock import SystemClock
 from hpcbake.adapters.credentials import DockerCredentials
 from hpcbake.adapters.factcache import FolderFactCache
 from hpcbake.adapters.imagesource import RegistrySource
+from hpcbake.adapters.processes import run_program
 from hpcbake.adapters.registry import RegistryClient
+from hpcbake.adapters.sif import hash_sif
+from hpcbake.adapters.sifcache import SifFolder
 from hpcbake.check.policy import Policy, apply_policy
 from hpcbake.cli.policy import read_policy
+from hpcbake.deliver.convert import ConvertSettings, SifConverter
+from hpcbake.image.content import ContentEntry, content_digest, hash_image
 from hpcbake.image.scan import FactCache, ScannedImage, scan_image
 from hpcbake.model.artefacts import BuiltImage
 from hpcbake.model.reference import Digest
@@ -32,6 +38,7 @@ def make_world(
     allow: Sequence[str] = (),
     build_log: Path | None = None,
     plain_http: Sequence[str] = (),
+    convert: ConvertSettings | None = None,
 ) -> World:
     """The world of a run on this machine."""
     registry = RegistryClient.from_environment(environment, plain_http=frozenset(plain_http))
@@ -41,6 +48,9 @@ def make_world(
         found = logins.find(host)
         return None if found is None or found.is_token else (found.username, found.secret)
 
+    def content_of(image: BuiltImage) -> dict[str, ContentEntry]:
+        return hash_image(RegistrySource(registry, image.reference))
+
     return World(
         builder=Buildx(folder=folder, environment=environment, builder=builder, allow=allow, log_path=build_log),
         registry=registry,
@@ -49,6 +59,18 @@ def make_world(
         check=Checker(registry, FolderFactCache.of_user(environment), read_policy(folder)),
         login_for=login_for,
         clock=SystemClock(),
+        converter=SifConverter(
+            with_program(convert or ConvertSettings(), environment),
+            run=run_program,
+            commands=SpythonCommands(),
+            registry=registry,
+            store=SifFolder.of_user(environment),
+            hash_image=content_of,
+            hash_sif=hash_sif,
+            login_for=login_for,
+            environment=environment,
+        ),
+        content_of=OncePerImage(lambda image: content_digest(content_of(image))),
     )
 
 
@@ -65,6 +87,30 @@ def connect(site: Site) -> SiteNode:
     from hpcbake.adapters.ssh_fabric import FabricNode
 
     return FabricNode(site)
+
+
+def with_program(settings: ConvertSettings, environment: Mapping[str, str]) -> ConvertSettings:
+    """HPCBAKE_APPTAINER names this machine's apptainer, whatever the project says."""
+    program = environment.get("HPCBAKE_APPTAINER")
+    return replace(settings, program=program) if program else settings
+
+
+class OncePerImage:
+    """A question about an image that is answered once per run, however many sites ask at the same time."""
+
+    def __init__(self, answer: Callable[[BuiltImage], str]) -> None:
+        self._answer = answer
+        self._known: dict[Digest, str] = {}
+        self._locks: dict[Digest, threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def __call__(self, image: BuiltImage) -> str:
+        with self._guard:
+            lock = self._locks.setdefault(image.digest, threading.Lock())
+        with lock:
+            if image.digest not in self._known:
+                self._known[image.digest] = self._answer(image)
+            return self._known[image.digest]
 
 
 class Checker:

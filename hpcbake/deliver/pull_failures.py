@@ -60,10 +60,13 @@ PULL_CAUSES: tuple[PullCause, ...] = (
 )  # fmt: skip
 
 
-def explain_pull_failure(site: str, reference: str, exit_code: int, log: str) -> HpcbakeError:
+def explain_pull_failure(
+    site: str, reference: str, exit_code: int, log: str, *, node: str = "the login node"
+) -> HpcbakeError:
     """The exception for a failed pull: its class by cause, the runtime's own words as evidence.
 
-    `exit_code` is the runtime's; 124 and 137 are `timeout`'s at the deadline, −9 is a kill before it.
+    `node` is where it ran. `exit_code` is the runtime's; 124 and 137 are `timeout`'s at the deadline, −9 is a kill
+    before it.
     """
     evidence = {"output": "\n".join(log.strip().splitlines()[-8:]), "exit_code": exit_code}
     if exit_code in (124, 137):
@@ -78,8 +81,8 @@ def explain_pull_failure(site: str, reference: str, exit_code: int, log: str) ->
     for cause in PULL_CAUSES:
         if re.search(cause.pattern, log, re.MULTILINE):
             return cause.failure(
-                f"{site}: cannot pull {reference}: {cause.meaning}",
-                remedy=cause.remedy,
+                f"{site}: cannot pull {reference}: {cause.meaning.replace('the login node', node)}",
+                remedy=cause.remedy.replace("the login node", node),
                 kind=cause.kind,
                 evidence=evidence,
             )

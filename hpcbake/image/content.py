@@ -79,6 +79,33 @@ def compare_content(image: Content, sif: Content) -> list[str]:
     return differences if more <= 0 else [*differences[:_MAX_TOLD], f"and {more} more"]
 
 
+def content_digest(content: Content) -> str:
+    """One SHA-256 over all files and links, which a shell computes just so from an unpacked SIF:
+
+        { find … -type f -print0 | sort -z | xargs -0 sha256sum -z; find … -type l -printf '%p -> %l\\0' | sort -z; }
+
+    What the runtime writes, and `dev/`, is left out. Empty where devices lie outside `dev/`: what they become depends
+    on who converts.
+    """
+    files, links = [], []
+    for path, entry in content.items():
+        if _RUNTIMES.fullmatch(path) or path.startswith("dev/"):
+            continue
+        name = b"./" + path.encode("utf-8", "surrogateescape")
+        if entry.kind is EntryKind.FILE:
+            files.append((name, entry.digest))
+        elif entry.kind is EntryKind.SYMLINK:
+            links.append(name + b" -> " + entry.target.encode("utf-8", "surrogateescape") + b"\0")
+        else:
+            return ""
+    checksum = hashlib.sha256()
+    for name, digest in sorted(files):
+        checksum.update(digest.hex().encode() + b"  " + name + b"\0")
+    for line in sorted(links):
+        checksum.update(line)
+    return checksum.hexdigest()
+
+
 def _lost_or_changed(image: Content, sif: Content) -> Iterator[str]:
     for path, wanted in image.items():
         if _RUNTIMES.fullmatch(path):

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hpcbake.errors import PrereqError, StateError
+from hpcbake.lab.buildhost import WRAPPER, write_apptainer
 from hpcbake.lab.engine import Engine
 from hpcbake.lab.settings import PREFIX, Ports, read_settings
 
@@ -56,6 +57,8 @@ def write_lab_record(state: Path, record: LabRecord) -> None:
         "variables": dict(record.variables),
         "bases": dict(record.bases),
     }
+    image = f"hpcbake-lab/alder:{record.variables.get('HPCBAKE_LAB_RECIPE', '')}"
+    write_apptainer(state / "bin", record.engine, image)
     _replace(state / "lab.env", render_lab_env(exported_variables(state, record), _client_folder(record)))
     _replace(lab_record_path(state), json.dumps(document, indent=2) + "\n")
 
@@ -97,6 +100,7 @@ def exported_variables(state: Path, record: LabRecord) -> dict[str, str]:
         f"{PREFIX}SSH_CONFIG": str(state / "ssh_config"),
         f"{PREFIX}REGISTRY_TLS": record.registry_tls,
         f"{PREFIX}CA": str(state / "ca.crt"),
+        "HPCBAKE_APPTAINER": str(state / "bin" / WRAPPER),
         "REGISTRY": record.registry,
         **record.bases,
     }

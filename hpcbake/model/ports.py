@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from hpcbake.model.artefacts import BuiltImage, ConvertedSif
+from hpcbake.model.reference import Digest, ImageReference
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,47 @@ class Builder(Protocol):
         RegistryTempError when the push does.
         """
         ...
+
+
+@dataclass(frozen=True)
+class KeptSif:
+    """A SIF in a folder of this machine, complete, with the sum of its bytes."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+
+
+class SifStore(Protocol):
+    """Where this machine keeps the SIFs that it has converted."""
+
+    def work_on(self, name: str) -> AbstractContextManager[Path]:
+        """An empty folder to make the SIF `name` in, while nobody else works on it. Raises CantWriteError."""
+        ...
+
+    def free_bytes(self) -> int: ...
+
+    def find(self, name: str) -> KeptSif | None: ...
+
+    def adopt(self, partial: Path, name: str) -> KeptSif: ...
+
+
+class ArtifactRegistry(Protocol):
+    """A registry that takes a file beside an image. Raises RegistryError or RegistryTempError."""
+
+    def head_manifest(self, ref: ImageReference) -> Digest | None: ...
+
+    def put_manifest(self, ref: ImageReference, content: bytes, media_type: str) -> Digest: ...
+
+    def push_blob(self, ref: ImageReference, path: Path, digest: Digest) -> bool: ...
+
+    def speaks_http(self, registry: str) -> bool: ...
+
+
+class RunProgram(Protocol):
+    """Runs a program of this machine. Exit code 124 stands for "deadline passed". Raises PrereqError."""
+
+    def __call__(self, argv: Sequence[str], *, timeout_s: float, environment: Mapping[str, str]) -> Outcome: ...
 
 
 class Converter(Protocol):

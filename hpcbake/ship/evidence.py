@@ -52,6 +52,9 @@ def deliver_evidence(deployment: Deployment) -> dict[str, object]:
         "sif_sha256": deployment.sif_sha256,
         "size_bytes": deployment.size_bytes,
         "runtime": deployment.runtime,
+        "way": deployment.way,
+        "why": deployment.why,
+        "content": deployment.content,
     }
 
 

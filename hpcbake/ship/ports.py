@@ -9,7 +9,7 @@ from typing import Protocol
 from hpcbake.build.build import ConfirmingRegistry
 from hpcbake.image.manifest import Manifest
 from hpcbake.model.artefacts import BuiltImage
-from hpcbake.model.ports import Builder, Clock, Node, RuntimeCommands
+from hpcbake.model.ports import Builder, Clock, Converter, Node, RuntimeCommands
 from hpcbake.model.reference import Digest, ImageReference
 from hpcbake.model.site import Site
 from hpcbake.model.verdict import CompatReport
@@ -31,7 +31,10 @@ class SiteNode(Node, Protocol):
 
 @dataclass(frozen=True)
 class World:
-    """Everything outside the process. `check` judges one image for one site; `login_for` finds a registry's login."""
+    """Everything outside the process.
+
+    `check` judges one image for one site; `login_for` finds a registry's login; `content_of` sums up an image's files.
+    """
 
     builder: Builder
     registry: TaggingRegistry
@@ -40,6 +43,8 @@ class World:
     check: Callable[[BuiltImage, Site], CompatReport]
     login_for: Callable[[str], tuple[str, str] | None]
     clock: Clock
+    converter: Converter
+    content_of: Callable[[BuiltImage], str]
 
 
 class Listener(Protocol):

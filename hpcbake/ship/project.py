@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from hpcbake.deliver.convert import ConvertSettings
 from hpcbake.errors import ConfigError
 from hpcbake.model.artefacts import SmokeTest
-from hpcbake.sites.document import Section, integer, listing, parse_document, text
+from hpcbake.sites.document import Section, choice, integer, listing, parse_document, seconds, text
 
 _PATTERN = r"[A-Za-z0-9_*?\[\]!-]+"
 
@@ -49,8 +50,24 @@ _EXPOSE = Section(
     "commands that users see",
 )
 
+CONVERT = Section(
+    {
+        "program": text(
+            "apptainer or singularity of the build host, by name or absolute path; default: apptainer on PATH",
+            pattern=r"[A-Za-z0-9_./+-]+",
+            expected="a program's name or path",
+        ),
+        "compression": choice("zstd", "gzip", doc="how SIFs are packed; zstd needs squashfs with zstd on the nodes"),
+        "processors": integer("processors that the conversion may use", low=1, high=1024),
+        "memory": text("memory that mksquashfs may use", pattern=r"[0-9]+[KMG]", expected="a size such as 1G"),
+        "timeout": seconds("how long one conversion may take"),
+    },
+    "how the build host converts images to SIFs",
+)
+
 PROJECT = Section(
     {
+        "convert": CONVERT.as_field(),
         "smoke": listing(_SMOKE.as_field(), "smoke tests; default: `cpu` for every target"),
         "expose": listing(_EXPOSE.as_field(), "commands that modulefiles put on PATH"),
     },
@@ -64,6 +81,7 @@ class Project:
 
     smoke: tuple[tuple[SmokeTest, tuple[str, ...]], ...] = ()
     expose: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+    convert: ConvertSettings = field(default_factory=ConvertSettings)
 
     def tests_for(self, target: str) -> tuple[SmokeTest, ...]:
         """The smoke tests of a target: those whose patterns fit, or `cpu` where the project names none."""
@@ -97,7 +115,10 @@ def parse_project(content: str, path: str) -> Project:
     expose = tuple(
         (tuple(item.get("commands", ())), tuple(item.get("targets", ()))) for item in values.get("expose", ())
     )
-    return Project(smoke, expose)
+    convert = dict(values.get("convert", {}))
+    if "timeout" in convert:
+        convert["timeout_s"] = convert.pop("timeout")
+    return Project(smoke, expose, ConvertSettings(**convert))
 
 
 def _smoke_test(item: dict[str, Any]) -> SmokeTest:

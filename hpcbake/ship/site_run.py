@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from hpcbake.deliver.deliver import DeliverRequest, deliver
+from hpcbake.deliver.bring import Means, bring
+from hpcbake.deliver.deliver import DeliverRequest
 from hpcbake.deliver.promote import PromoteRequest, promote
 from hpcbake.deliver.survey import Found, Wanted, survey, sweep
 from hpcbake.errors import (
@@ -63,6 +64,13 @@ class ShipSettings:
     retry_failed: bool = False
     lock_wait_s: int = 60
     template_folders: Sequence[Path] = ()
+    #: Who asks, and the commit that the images were built from, where that is known.
+    by: str = ""
+    revision: str = ""
+    #: Promote also where somebody holds an image at its release.
+    release_hold: bool = False
+    #: A way of delivery for all sites; None: what each site says.
+    way: str | None = None
 
 
 @dataclass
@@ -268,7 +276,8 @@ class SiteRun:
 
     def _deliver(self, item: _Progress, node: SiteNode) -> tuple[Outcome, dict[str, object]]:
         settings = self._settings
-        item.deployment = deliver(
+        name = item.image.name
+        item.deployment = bring(
             DeliverRequest(
                 image=item.image,
                 run=settings.run,
@@ -279,11 +288,18 @@ class SiteRun:
                 lock_wait_s=settings.lock_wait_s,
             ),
             self._site,
-            node=node,
-            commands=self._world.commands,
-            sleep=self._world.clock.sleep,
+            Means(
+                node=node,
+                commands=self._world.commands,
+                converter=self._world.converter,
+                content_of=self._world.content_of,
+                say=lambda text: self._listener.step("deliver", text, site=self._site.name, image=name),
+                sleep=self._world.clock.sleep,
+            ),
+            wanted=settings.way or self._site.runtime.way,
+            looks_present=item.found is not None and item.found.sif == "present",
         )
-        self._notes += [f"{item.image.name}: {note}" for note in item.deployment.notes]
+        self._notes += [f"{name}: {note}" for note in item.deployment.notes]
         return (Outcome.OK if item.deployment.changed else Outcome.UNCHANGED), deliver_evidence(item.deployment)
 
     def _smoke_request(self, item: _Progress, deployment: Deployment) -> SmokeRequest:
@@ -357,11 +373,15 @@ class SiteRun:
                 check=item.verdict,
                 expose=settings.expose.get(item.image.name, ()),
                 lock_wait_s=settings.lock_wait_s,
+                by=settings.by,
+                revision=settings.revision,
+                release_hold=settings.release_hold,
             ),
             self._site,
             node=node,
             commands=self._world.commands,
         )
+        self._notes += [f"{item.image.name}: {note}" for note in done.notes]
         item.after = release_before(replace(item.found, current=done.after, current_sha256=item.deployment.sif_sha256))
         return (Outcome.OK if done.changed else Outcome.UNCHANGED), {"current": done.after, "was": done.before}
 

@@ -42,6 +42,7 @@ _FAILURES: dict[str, tuple[type[HpcbakeError], str, str]] = {
     "slurm-refused": (SiteResourceError, "slurm.refused", "correct the `slurm` section of the site config"),
     "ledger": (StateError, "state.ledger", "look who changed it: hpcbake status; nothing was done"),
     "promote": (PromoteError, "site.promote", "run the same command again; the old release is still active"),
+    "gone": (SiteResourceError, "site.gone", "hpcbake status shows what is there"),
     "held": (BusyError, "lock.hold", "see hpcbake history; lift it: hpcbake rollback IMAGE --release-hold --site SITE"),
     "untested": (SmokeUnknownError, "slurm.untested", "run its smoke tests: hpcbake smoke"),
 }

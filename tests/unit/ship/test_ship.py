@@ -23,7 +23,7 @@ from hpcbake.errors import (
     SiteUnreachableError,
 )
 from hpcbake.image.manifest import OCI_MANIFEST, Manifest
-from hpcbake.model.artefacts import BuiltImage, SmokeTest
+from hpcbake.model.artefacts import BuiltImage, ConvertedSif, SmokeTest
 from hpcbake.model.plan import Plan, Target
 from hpcbake.model.reference import Digest, ImageReference, parse_image_reference
 from hpcbake.model.site import Login, Site, Slurm, Store
@@ -98,6 +98,21 @@ def fits(image: BuiltImage, site: Site) -> CompatReport:
     return CompatReport(site.name, str(image.digest), ())
 
 
+class FakeConverter:
+    """A build host; it has no apptainer unless a test gives it one."""
+
+    def __init__(self, cannot: str = "no apptainer on this machine") -> None:
+        self.cannot = cannot
+        self.asked: list[tuple[str, bool]] = []
+
+    def why_not(self) -> str:
+        return self.cannot
+
+    def convert(self, image: BuiltImage, *, publish: bool) -> ConvertedSif:
+        self.asked.append((image.name, publish))
+        return ConvertedSif(Path("/sif"), sif_sha256(image.digest.hex), 4096, image.reference)
+
+
 class Run:
     """A run over fake sites: change what is to be different, then `ship()`."""
 
@@ -114,6 +129,7 @@ class Run:
         self.builder: Builder | None = None
         self.parallel = 16
         self.connect: Callable[[Site], SiteNode] = lambda site: self.sites[site.name]
+        self.converter = FakeConverter()
         self.number = 0
 
     def ship(self) -> ShipResult:
@@ -135,6 +151,8 @@ class Run:
             check=self.check,
             login_for=lambda _: None,
             clock=self.clock,
+            converter=self.converter,
+            content_of=lambda _: "",
         )
         targets = {built.name: Target(built.name, {"context": "."}) for built in self.images}
         journal = Journal(self.folder / f"{self.number}/journal.jsonl")
@@ -205,7 +223,7 @@ def test_an_image_reaches_every_site(run: Run) -> None:
     result = run.ship()
     assert outcomes(result) == {"alder": "ok", "birch": "ok"}
     for site in run.sites.values():
-        assert site.heard == ["survey", "deliver", "submit", "poll", "promote"]
+        assert site.heard == ["survey", "reach", "deliver", "submit", "poll", "promote"]
         assert site.closed == 1
     assert run.registry.moves == ["registry.example.org/team/app:1.0"]
     assert result.targets[0].tags_moved
