@@ -25,6 +25,7 @@ from hpcbake import errors
 from hpcbake.bakefile import codes, lint, resolution_codes
 from hpcbake.check import rules as check
 from hpcbake.cli.main import VERBS
+from hpcbake.deliver.convert import ConvertSettings
 from hpcbake.errors import RETRYABLE_CODES, ExitCode, HpcbakeError
 from hpcbake.model.artefacts import SmokeTest
 from hpcbake.model.site import Gpu, Injection, Login, Profile, Runtime, Slurm, Store
@@ -185,6 +186,9 @@ def render_site_config() -> str:
     return "".join(parts)
 
 
+_PROJECT_DEFAULTS: Mapping[str, object] = {"smoke": SmokeTest(name=""), "convert": ConvertSettings()}
+
+
 def render_project_file() -> str:
     parts = [
         f"# The project file\n\n{NOTE}\n"
@@ -195,13 +199,15 @@ def render_project_file() -> str:
     ]
     for name, field in PROJECT.fields.items():
         schema: Any = field.schema
-        defaults = SmokeTest(name="") if name == "smoke" else None
-        required = schema["items"].get("required", ())
+        items: Any = schema.get("items", schema)
+        defaults = _PROJECT_DEFAULTS.get(name)
+        required = items.get("required", ())
         rows = [
             (code(key), value_text(entry), default_text(key, defaults, required=key in required), entry["description"])
-            for key, entry in schema["items"]["properties"].items()
+            for key, entry in items["properties"].items()
         ]
-        parts += [f"\n## Items of `{name}`\n\n", table(("key", "value", "default", "what it is"), rows)]
+        title = f"Items of `{name}`" if "items" in schema else f"`{name}`"
+        parts += [f"\n## {title}\n\n", table(("key", "value", "default", "what it is"), rows)]
     parts.append(
         "\nAn item of `smoke` that has a `command` and no `template` uses the template `command`. Targets are named\n"
         "as in the resolved plan (`hpcbake print` shows the names); `*`, `?` and `[abc]` match as in a shell.\n"
