@@ -10,6 +10,7 @@ import click
 _SUBCOMMANDS = {
     "list": "hpcbake.cli.sites_list",
     "show": "hpcbake.cli.sites_show",
+    "check": "hpcbake.cli.sites_check",
     "probe": "hpcbake.cli.sites_probe",
 }
 

@@ -137,12 +137,12 @@ def parse_facts(answer: Answer) -> SiteFacts:
         kernel=answer.find("kernel"),
         host=answer.find("host"),
         user=answer.find("user"),
-        glibc=None if "musl" in answer.find("glibc") else _last_version(answer.find("glibc")),
+        glibc=version_in(answer.find("glibc")),
         cpu_model=answer.find("cpu_model"),
         cpu_level=level_of_flags(flags) if flags else None,
         gpus=gpus,
         driver=driver,
-        cuda=_last_version(answer.find("cuda")),
+        cuda=version_in(answer.find("cuda")),
         rocm=answer.find("rocm"),
         python=answer.find("python").removeprefix("Python "),
         modules=_modules(answer.find("modules")),
@@ -179,9 +179,10 @@ def _os_name(os_release: str) -> str:
     return match[1] if match else ""
 
 
-def _last_version(text: str) -> Version | None:
+def version_in(text: str) -> Version | None:
+    """The last dotted number of what a program says of itself; None for none, and for musl, which is no glibc."""
     words = re.findall(r"[0-9]+(?:\.[0-9]+)+", text)
-    return _version(words[-1]) if words else None
+    return _version(words[-1]) if words and "musl" not in text else None
 
 
 def _version(text: str) -> Version | None:
@@ -194,9 +195,14 @@ def _version(text: str) -> Version | None:
 def _gpus(answer: Answer) -> tuple[tuple[str, ...], Version | None]:
     """Names and driver: nvidia-smi's, or the kernel module's where there is no nvidia-smi."""
     rows = [line.rpartition(",") for line in answer.find_text("nvidia_smi").splitlines() if "," in line]
-    kernel = re.search(r"(?:Kernel Module|Module for \S+) +([0-9]+(?:\.[0-9]+)+)", answer.find("nvidia_kernel"))
-    driver = _version(rows[0][2].strip()) if rows else _version(kernel[1]) if kernel else None
+    driver = _version(rows[0][2].strip()) if rows else driver_of(answer.find("nvidia_kernel"))
     return tuple(name.strip() for name, _, _ in rows), driver
+
+
+def driver_of(text: str) -> Version | None:
+    """The NVIDIA driver, by the first line of /proc/driver/nvidia/version."""
+    match = re.search(r"(?:Kernel Module|Module for \S+) +([0-9]+(?:\.[0-9]+)+)", text)
+    return _version(match[1]) if match else None
 
 
 def _modules(text: str) -> str:
@@ -217,7 +223,7 @@ def _runtime(answer: Answer) -> RuntimeFacts:
     name, _, rest = answer.find("runtime").partition("|")
     path, _, found_by = rest.partition("|")
     settings = tuple(line.strip() for line in answer.find_text("runtime_conf").splitlines() if line.strip())
-    version = _last_version(answer.find("runtime_version"))
+    version = version_in(answer.find("runtime_version"))
     return RuntimeFacts(name, path, found_by, version, answer.find("setuid") == "yes", settings)
 
 
