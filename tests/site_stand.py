@@ -133,7 +133,8 @@ for folder in "$stand"/slurm/*/; do
   case $states in all) ;; *" $state "*) ;; *) continue ;; esac
   reason=$(cat "$folder/reason" 2>/dev/null || echo None)
   node=$(cat "$folder/node" 2>/dev/null)
-  echo "$format" | sed "s/%i/$id/; s/%T/$state/; s/%r/$reason/; s/%N/$node/"
+  echo "$format" | sed "s/%i/$id/; s/%T/$state/; s/%r/$reason/; s/%N/$node/; s/%u/$(id -un)/; s/%j/$(cat "$folder/name")/" |
+    sed "s|%k|$(cat "$folder/comment" 2>/dev/null)|; s|%Z|/home|; s|%o|$(cat "$folder/command" 2>/dev/null)|"
 done
 """
 

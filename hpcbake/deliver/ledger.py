@@ -22,7 +22,7 @@ INTENTS = {"promoting": "promoted", "rolling-back": "rolled-back"}
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """One line. `time_s` is seconds since 1970 by the site's clock, `was` the text of `current` before, `by` who asked."""
+    """One line. `time_s` is the site's clock, in seconds; `was` the text of `current` before; `by` who asked."""
 
     seq: int
     act: str

@@ -62,6 +62,12 @@ open_store() {
   is_right || fail permission "$root has group and mode $(stat -c '%G %a' "$root"), and the site wants" \
     "$store_group $wanted_mode: its owner can set that, as a member of the group"
 }
+# keep_reserve: a little room and a few inodes, to be given up when a full disk refuses even the lease of a clean-up.
+keep_reserve() {
+  [ ! -d "$own/reserve" ] || return 0
+  mkdir "$own/reserve" 2>/dev/null || return 0
+  for part in 1 2 3 4; do head -c 65536 /dev/zero >"$own/reserve/$part" 2>/dev/null || break; done
+}
 sync_folder() { sync "$1" 2>/dev/null || sync; }
 cannot_create() {
   df -Pk "$(nearest "$1")" 2>/dev/null | awk 'NR == 2 && $2 > 0 && $4 < 64 {exit 1}' || fail space "no room to create $1"
@@ -263,7 +269,7 @@ find_changed_line() {
     echo "$book:$known_lines: was changed: the sha256 up to its end is $actual, expected $known_hash"
   fi
 }
-# say_ledger: its last thousand lines, the number of the first of them, and what is wrong with it.
+# say_ledger: its last twenty thousand lines, the number of the first of them, and what is wrong with it.
 say_ledger() {
   [ -e "$book" ] || [ -e "$own/ledger.head" ] || return 0
   if ! ledger_is_whole; then
@@ -271,7 +277,7 @@ say_ledger() {
     ledger_is_whole || say ledger_broken "$(find_changed_line)"
   fi
   lines=$(wc -l <"$book" 2>/dev/null)
-  first=$((${lines:-0} - 999))
+  first=$((${lines:-0} - 19999))
   [ "$first" -gt 1 ] || first=1
   say ledger_first "$first"
   tail -n "+$first" "$book" 2>/dev/null | say64 ledger

@@ -19,6 +19,7 @@ begin_switch() {
   # What a run that died an hour ago or earlier was writing.
   find "$own/tmp" -mindepth 1 -maxdepth 1 -mmin +60 -exec rm -rf {} + 2>/dev/null
   for folder in "$root/$image" "$modules"; do make_folder "$folder"; done
+  keep_reserve
   for link in "$root/$image/$tag" "$root/$image/current"; do
     if [ -e "$link" ] && [ ! -L "$link" ]; then fail permission "$link is in the way: it is not a link of hpcbake's"; fi
   done
