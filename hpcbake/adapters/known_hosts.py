@@ -1,6 +1,7 @@
-"""Which host keys the user has accepted for a host, read with OpenSSH's own `ssh-keygen -F`.
+"""Which host keys the user has accepted for a host, and whether the one that a server offers is among them.
 
-It understands hashed names, patterns and `@revoked` lines, at which paramiko's reader stumbles.
+known_hosts is read with OpenSSH's own `ssh-keygen -F`: it understands hashed names, patterns, `@cert-authority` and
+`@revoked` lines, at which paramiko's reader stumbles.
 """
 
 from __future__ import annotations
@@ -11,20 +12,23 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
+from hpcbake.adapters.host_certificates import certificate_trouble
 from hpcbake.adapters.processes import run_program
 from hpcbake.adapters.ssh_config import Hop
 
 
 @dataclass(frozen=True)
 class KnownKey:
-    """One accepted or revoked host key and where it stands."""
+    """One accepted or revoked host key, or an authority that may vouch for keys, and where it stands."""
 
     kind: str
     blob: bytes
     place: str
     revoked: bool = False
+    is_authority: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -37,7 +41,7 @@ def fingerprint(blob: bytes) -> str:
 
 
 def find_known_keys(hop: Hop) -> list[KnownKey]:
-    """Every key listed for this hop in its known_hosts files, certificates' authorities left out.
+    """Every key and authority listed for this hop in its known_hosts files.
 
     Like ssh, a host on another port than 22 that is not listed with its port is looked up without it.
     """
@@ -67,11 +71,61 @@ def parse_found_keys(text: str, file: str) -> list[KnownKey]:
             continue
         words = line.split()
         marker = words.pop(0) if words and words[0].startswith("@") else ""
-        if marker == "@cert-authority" or len(words) < 3:
+        if marker not in ("", "@cert-authority", "@revoked") or len(words) < 3:
             continue
         try:
             blob = base64.b64decode(words[2], validate=True)
         except binascii.Error:
             continue
-        keys.append(KnownKey(words[1], blob, f"{file}:{line_number}", marker == "@revoked"))
+        keys.append(
+            KnownKey(words[1], blob, f"{file}:{line_number}", marker == "@revoked", marker == "@cert-authority")
+        )
     return keys
+
+
+class Standing(Enum):
+    """What known_hosts says of a key that a server offers."""
+
+    ACCEPTED = "accepted"
+    UNKNOWN = "unknown"
+    CHANGED = "changed"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A standing with its reasons: the lines of known_hosts that it rests on, and what is wrong with a certificate."""
+
+    standing: Standing
+    lines: tuple[KnownKey, ...] = ()
+    certificate_trouble: str = ""
+
+
+def judge_host_key(hop: Hop, known: Sequence[KnownKey], key: bytes, certificate: bytes = b"") -> Judgement:
+    """Whether the key that the host at `hop` proved to hold is one to talk to, as ssh would judge it.
+
+    A key of the same kind as a listed one that is another is CHANGED; so is any key where keys of other kinds are
+    listed, because ssh would have asked for those.
+    """
+    revoked = {line.blob: line for line in known if line.revoked}
+    signers = [line for line in known if line.is_authority and line.blob not in revoked]
+    if key in revoked:
+        return Judgement(Standing.REVOKED, (revoked[key],))
+    for line in revoked.values():
+        if certificate and line.blob in certificate:  # the authority's key, which the certificate carries
+            return Judgement(Standing.REVOKED, (line,))
+    trouble = ""
+    if certificate:
+        trouble = certificate_trouble(certificate, _certified_name(hop), {line.blob for line in signers}) or ""
+        if not trouble:
+            return Judgement(Standing.ACCEPTED, tuple(signers))
+    listed = tuple(line for line in known if not line.revoked and not line.is_authority)
+    if any(line.blob == key for line in listed):
+        return Judgement(Standing.ACCEPTED, listed)
+    return Judgement(Standing.CHANGED if listed else Standing.UNKNOWN, listed, trouble)
+
+
+def _certified_name(hop: Hop) -> str:
+    """The name that a certificate must be for: like ssh, without the port, or the HostKeyAlias."""
+    is_address = hop.host_key_name in (hop.hostname, f"[{hop.hostname}]:{hop.port}")
+    return hop.hostname if is_address else hop.host_key_name

@@ -18,7 +18,6 @@ import fabric
 import paramiko
 from paramiko.ssh_exception import (
     AuthenticationException,
-    BadHostKeyException,
     ChannelException,
     NoValidConnectionsError,
     PasswordRequiredException,
@@ -27,7 +26,8 @@ from paramiko.ssh_exception import (
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from hpcbake.adapters.feed import Feed, open_feed
-from hpcbake.adapters.known_hosts import KnownKey, find_known_keys, fingerprint
+from hpcbake.adapters.host_key_errors import host_key_error
+from hpcbake.adapters.known_hosts import KnownKey, Standing, find_known_keys, fingerprint, judge_host_key
 from hpcbake.adapters.remote_script import (
     REMOTE_COMMAND,
     Envelope,
@@ -37,6 +37,7 @@ from hpcbake.adapters.remote_script import (
     wrap_script,
 )
 from hpcbake.adapters.ssh_config import Hop, resolve_hops
+from hpcbake.adapters.ssh_transport import preferred_algorithms, transport_asking_for
 from hpcbake.errors import HpcbakeError, SiteTrustError, SiteUnreachableError
 from hpcbake.model.ports import Outcome
 from hpcbake.model.site import Site
@@ -154,6 +155,7 @@ class FabricNode:
 
 
 def _open_hop(hop: Hop, gateway: fabric.Connection | None, site: str, timeout_s: float) -> fabric.Connection:
+    known = find_known_keys(hop)
     connection = fabric.Connection(
         hop.hostname,
         user=hop.user,
@@ -171,13 +173,12 @@ def _open_hop(hop: Hop, gateway: fabric.Connection | None, site: str, timeout_s:
             "banner_timeout": timeout_s,
             "auth_timeout": timeout_s,
             "channel_timeout": timeout_s,
+            "transport_factory": transport_asking_for(preferred_algorithms(known)),
         },
     )
     if gateway is None:
         connection.gateway = None
-    known = find_known_keys(hop)
-    _install_known_keys(connection.client, hop, known)
-    connection.client.set_missing_host_key_policy(_RefuseUnknown(hop, known, site))
+    connection.client.set_missing_host_key_policy(_Judge(hop, known, site))
     try:
         connection.open()
     except HpcbakeError:
@@ -185,7 +186,7 @@ def _open_hop(hop: Hop, gateway: fabric.Connection | None, site: str, timeout_s:
     except Exception as error:  # noqa: BLE001  (paramiko raises from many trees; each is given its class below)
         with suppress(Exception):
             connection.client.close()
-        _raise_connect_failure(error, hop, known, site)
+        _raise_connect_failure(error, hop, site)
     transport = connection.transport
     transport.set_keepalive(_KEEPALIVE_S)
     with suppress(OSError, AttributeError):  # a socket through a jump host has no options
@@ -193,60 +194,21 @@ def _open_hop(hop: Hop, gateway: fabric.Connection | None, site: str, timeout_s:
     return connection
 
 
-def _install_known_keys(client: paramiko.SSHClient, hop: Hop, known: list[KnownKey]) -> None:
-    """Give paramiko the accepted keys under the name that it will look up."""
-    name = hop.hostname if hop.port == 22 else f"[{hop.hostname}]:{hop.port}"
-    revoked = {key.blob for key in known if key.revoked}
-    for key in known:
-        if not key.revoked and key.blob not in revoked:
-            # A key type that paramiko does not speak (ssh-dss) cannot be offered by it either.
-            with suppress(Exception):
-                client.get_host_keys().add(name, key.kind, paramiko.PKey.from_type_string(key.kind, key.blob))
+class _Judge(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]  # paramiko is untyped
+    """Refuses every key that known_hosts does not accept. paramiko is given no keys of its own, so all come here."""
 
-
-class _RefuseUnknown(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]  # paramiko is untyped
     def __init__(self, hop: Hop, known: list[KnownKey], site: str) -> None:
         self._hop, self._known, self._site = hop, known, site
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002
-        hop = self._hop
-        for listed in self._known:
-            if listed.revoked and listed.blob == key.asbytes():
-                raise _revoked(listed, hop, self._site)
-        raise SiteTrustError(
-            f"{self._site}: the host key of {hop.alias} ({hop.address}) is not known; nothing was sent",
-            remedy=f"compare the fingerprint with the site's documentation, then accept it with: {hop.by_hand} "
-            "(if that works already, the site signs its host keys: write `transport: openssh` in its config)",
-            kind="ssh.host-key-unknown",
-            evidence={
-                "output": f"{key.get_name()} {fingerprint(key.asbytes())}\n"
-                f"not listed as {hop.host_key_name} in {', '.join(hop.known_hosts_files) or 'any known_hosts file'}"
-            },
-        )
+        certificate = key.public_blob.key_blob if key.public_blob else b""
+        judgement = judge_host_key(self._hop, self._known, key.asbytes(), certificate)
+        if judgement.standing is not Standing.ACCEPTED:
+            raise host_key_error(self._hop, judgement, key.get_name(), key.asbytes(), self._site)
 
 
-def _revoked(listed: KnownKey, hop: Hop, site: str) -> SiteTrustError:
-    return SiteTrustError(
-        f"{site}: the host key of {hop.alias} ({hop.address}) is revoked; nothing was sent",
-        remedy="do not connect: ask the site which key is right",
-        kind="ssh.host-key-revoked",
-        evidence={"output": f"{listed.kind} {listed.fingerprint}\n@revoked in {listed.place}"},
-    )
-
-
-def _raise_connect_failure(error: Exception, hop: Hop, known: list[KnownKey], site: str) -> NoReturn:
+def _raise_connect_failure(error: Exception, hop: Hop, site: str) -> NoReturn:
     where = f"{hop.user}@{hop.address}" + (f" ({hop.alias})" if hop.alias != hop.hostname else "")
-    if isinstance(error, BadHostKeyException):
-        for listed in known:
-            if listed.revoked and listed.blob == error.key.asbytes():
-                raise _revoked(listed, hop, site) from error
-        expected = ", ".join(f"{key.fingerprint} ({key.place})" for key in known if not key.revoked)
-        raise SiteTrustError(
-            f"{site}: the host key of {where} is not the one that was accepted; nothing was sent",
-            remedy="ask the site whether its key changed; only then replace the line in known_hosts",
-            kind="ssh.host-key-changed",
-            evidence={"output": f"offered  {fingerprint(error.key.asbytes())}\nexpected {expected}"},
-        ) from error
     if isinstance(error, PasswordRequiredException):
         raise SiteTrustError(
             f"{site}: the key for {where} has a passphrase and no agent holds it",

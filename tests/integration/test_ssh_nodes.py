@@ -255,22 +255,48 @@ def test_a_revoked_host_key_is_sent_nothing(way: Way, make_node: NodeMaker, is_l
         assert failure.kind == "ssh.host-key-revoked"
 
 
-def test_a_signed_host_key_needs_openssh(way: Way) -> None:
-    """fabric knows no certificates and says which transport does; with it the same site works."""
+def certified_server(way: Way, names: str = "127.0.0.1", *, marker: str = "@cert-authority") -> tuple[Sshd, Path]:
+    """A server whose host key an authority has signed; the authority alone is in known_hosts."""
     authority = make_key(way.folder / "authority")
     server = Sshd(way.folder / "login", way.user_key)
-    certificate = server.folder / "host_key-cert.pub"
-    argv = ["ssh-keygen", "-q", "-s", str(authority), "-I", "x", "-h", "-n", "127.0.0.1", f"{server.host_key}.pub"]
+    argv = ["ssh-keygen", "-q", "-s", str(authority), "-I", "x", "-h", "-n", names, f"{server.host_key}.pub"]
     subprocess.run(argv, check=True)
-    server.lines = (f"HostCertificate {certificate}",)
+    server.lines = (f"HostCertificate {server.folder / 'host_key-cert.pub'}",)
     server.start()
     way.servers.append(server)
     way.add_host("login", server.port)
-    way.known_hosts.write_text(f"@cert-authority [127.0.0.1]:* {public_key(authority)}\n")
-    failure = refusal(way, FabricNode)
+    way.known_hosts.write_text(f"{marker} [127.0.0.1]:* {public_key(authority)}\n")
+    return server, authority
+
+
+@both
+def test_a_signed_host_key_is_accepted(way: Way, make_node: NodeMaker) -> None:
+    """The authority is in known_hosts, the key itself is not."""
+    server, _ = certified_server(way)
+    node = way.node(make_node)
+    assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
+    assert node.host_key in ("", fingerprint_of(server.host_key))
+
+
+@both
+def test_a_host_key_signed_for_another_host_is_sent_nothing(way: Way, make_node: NodeMaker) -> None:
+    """Who runs one host of the site is not every host of it."""
+    server, _ = certified_server(way, "other.example.org")
+    failure = refusal(way, make_node)
     assert isinstance(failure, SiteTrustError)
-    assert "transport: openssh" in failure.remedy
-    assert way.node(OpenSshNode).run_script("echo here", timeout_s=20).stdout == "here\n"
+    assert server.requests() == 0
+    if make_node is FabricNode:
+        assert "other.example.org" in str(failure.evidence["output"])
+
+
+@both
+@pytest.mark.parametrize("revoked", ["authority", "key"])
+def test_a_revoked_signature_is_sent_nothing(way: Way, make_node: NodeMaker, revoked: str) -> None:
+    """The authority may be revoked, or the one key that it signed."""
+    server, authority = certified_server(way)
+    way.trust(server, authority if revoked == "authority" else None, marker="@revoked ")
+    assert isinstance(refusal(way, make_node), SiteTrustError)
+    assert server.requests() == 0
 
 
 @both

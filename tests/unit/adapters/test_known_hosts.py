@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from hpcbake.adapters.known_hosts import KnownKey, find_known_keys, fingerprint, parse_found_keys
+from hpcbake.adapters.host_certificates import certificate_trouble
+from hpcbake.adapters.known_hosts import (
+    KnownKey,
+    Standing,
+    find_known_keys,
+    fingerprint,
+    judge_host_key,
+    parse_found_keys,
+)
 from hpcbake.adapters.ssh_config import Hop
 
 
@@ -86,7 +94,9 @@ def test_a_revoked_key_is_told_apart(tmp_path: Path, keys: list[str]) -> None:
 
 def test_an_authority_is_no_host_key(tmp_path: Path, keys: list[str]) -> None:
     """A key that signs host keys must not be taken for one."""
-    assert found(tmp_path, f"@cert-authority *.example.org {keys[0]}\n") == []
+    (key,) = found(tmp_path, f"@cert-authority *.example.org {keys[0]}\n")
+    assert key.is_authority
+    assert judge_host_key(hop(tmp_path / "known hosts"), [key], key.blob).standing is Standing.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -131,3 +141,112 @@ def test_a_fingerprint_is_what_ssh_prints(tmp_path: Path) -> None:
         ["ssh-keygen", "-lf", str(tmp_path / "key.pub")], check=True, capture_output=True, text=True
     )
     assert fingerprint(base64.b64decode(public.split()[1])) == printed.stdout.split()[1]
+
+
+# ---- judging --------------------------------------------------------------------------------------------------------
+
+
+def blob_of(line: str) -> bytes:
+    return base64.b64decode(line.split()[1])
+
+
+def standing(folder: Path, text: str, offered: str, certificate: bytes = b"") -> Standing:
+    """What known_hosts with this text says of the key that a server offers."""
+    known = found(folder, text)
+    return judge_host_key(hop(folder / "known hosts"), known, blob_of(offered), certificate).standing
+
+
+def test_a_key_stands_as_it_is_listed(tmp_path: Path, keys: list[str]) -> None:
+    """Listed, listed otherwise, not listed; a revoked line outweighs one that accepts."""
+    mine, other = (f"login.example.org {key}\n" for key in keys)
+    assert standing(tmp_path, mine, keys[0]) is Standing.ACCEPTED
+    assert standing(tmp_path, mine + other, keys[1]) is Standing.ACCEPTED
+    assert standing(tmp_path, other, keys[0]) is Standing.CHANGED
+    assert standing(tmp_path, "", keys[0]) is Standing.UNKNOWN
+    assert standing(tmp_path, f"{mine}@revoked * {keys[0]}\n", keys[0]) is Standing.REVOKED
+    assert standing(tmp_path, f"@revoked * {keys[1]}\n", keys[0]) is Standing.UNKNOWN
+
+
+class Signer:
+    """Certificates by the real ssh-keygen."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.authority = make_key(folder, "authority")
+        self.host = make_key(folder, "host")
+
+    def certificate(self, *options: str, authority: str = "authority", host: str = "host") -> bytes:
+        made = self.folder / f"{host}-cert.pub"
+        sign = ["ssh-keygen", "-q", "-s", str(self.folder / authority), "-I", "x", *options]
+        subprocess.run([*sign, str(self.folder / f"{host}.pub")], check=True, capture_output=True)
+        return base64.b64decode(made.read_text().split()[1])
+
+    def standing(self, folder: Path, certificate: bytes, more: str = "", authority: str = "") -> Standing:
+        text = f"@cert-authority *.example.org {authority or self.authority}\n{more}"
+        return standing(folder, text, self.host, certificate)
+
+
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory: pytest.TempPathFactory) -> Signer:
+    """An authority and a host key that it can sign."""
+    return Signer(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.mark.parametrize(
+    "names", ["login.example.org", "other,login.example.org", "*.example.org", "LOGIN.example.org"]
+)
+def test_an_authority_vouches_for_its_hosts(tmp_path: Path, signed: Signer, names: str) -> None:
+    """By name or by pattern, with the key listed nowhere, and even where an older key is listed."""
+    certificate = signed.certificate("-h", "-n", names)
+    assert signed.standing(tmp_path, certificate) is Standing.ACCEPTED
+    assert signed.standing(tmp_path, certificate, f"login.example.org {signed.authority}\n") is Standing.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-h", "-n", "elsewhere.example.org"),
+        ("-h", "-n", "login.example.or"),
+        ("-h", "-n", "login.example.org", "-V", "20200101:20200201"),
+        ("-h", "-n", "login.example.org", "-V", "20400101:20410101"),
+        ("-n", "login.example.org"),
+        ("-h",),
+    ],
+)
+def test_a_certificate_counts_only_for_what_it_says(tmp_path: Path, signed: Signer, options: tuple[str, ...]) -> None:
+    """Another host, another time, a user's certificate, one for no host at all."""
+    assert signed.standing(tmp_path, signed.certificate(*options)) is Standing.UNKNOWN
+
+
+def test_another_authority_does_not_count(tmp_path: Path, signed: Signer) -> None:
+    """Neither one that is not listed, nor one that is revoked, nor one listed for other hosts."""
+    certificate = signed.certificate("-h", "-n", "login.example.org")
+    assert signed.standing(tmp_path, certificate, authority=signed.host) is Standing.UNKNOWN
+    assert signed.standing(tmp_path, certificate, f"@revoked * {signed.authority}\n") is Standing.REVOKED
+    assert signed.standing(tmp_path, certificate, f"@revoked * {signed.host}\n") is Standing.REVOKED
+    text = f"@cert-authority *.elsewhere.org {signed.authority}\n"
+    assert standing(tmp_path, text, signed.host, certificate) is Standing.UNKNOWN
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
+def test_every_kind_of_key_can_be_certified(tmp_path: Path, signed: Signer, kind: str) -> None:
+    """And can certify."""
+    authority, host = make_key(signed.folder, f"ca_{kind}", kind), make_key(signed.folder, f"host_{kind}", kind)
+    certificate = signed.certificate("-h", "-n", "*", authority=f"ca_{kind}", host=f"host_{kind}")
+    assert standing(tmp_path, f"@cert-authority * {authority}\n", host, certificate) is Standing.ACCEPTED
+
+
+def test_a_signature_by_sha1_does_not_count(tmp_path: Path, signed: Signer) -> None:
+    """ssh has not taken them since 8.2."""
+    authority = make_key(signed.folder, "ca_old", "rsa")
+    certificate = signed.certificate("-h", "-n", "*", "-t", "ssh-rsa", authority="ca_old")
+    assert standing(tmp_path, f"@cert-authority * {authority}\n", signed.host, certificate) is Standing.UNKNOWN
+
+
+def test_a_certificate_that_was_touched_does_not_count(signed: Signer) -> None:
+    """Whatever bit of it: no crash, no trust."""
+    certificate = signed.certificate("-h", "-n", "login.example.org")
+    for at in range(0, len(certificate), 3):
+        changed = bytes([*certificate[:at], certificate[at] ^ 1, *certificate[at + 1 :]])
+        for damaged in (changed, certificate[:at]):
+            assert certificate_trouble(damaged, "login.example.org", {blob_of(signed.authority)})
