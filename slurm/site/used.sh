@@ -15,9 +15,13 @@ find_uses() {
   # What is over uses nothing. A state that nobody here knows is not over.
   queue=$(printf '%s\n' "$queue" | awk -F'|' '
     $2 !~ /^(BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL|OUT_OF_MEMORY|PREEMPTED|REVOKED|TIMEOUT)$/')
-  commands=$(printf '%s\n' "$queue" | sed 's/.*|//; s/ .*//' | grep '^/' | sort -u)
-  scripts=$(printf '%s\n' "$commands" | while IFS= read -r file; do
-    [ ! -f "$file" ] || [ ! -r "$file" ] || head -c 262144 "$file" 2>/dev/null
+  commands=$(printf '%s\n' "$queue" | sed 's/.*|//' | grep '^/' | sort -u)
+  scripts=$(printf '%s\n' "$commands" | while IFS= read -r command; do
+    # A path with a blank in it, or a path and what it is given.
+    for file in "$command" "${command%% *}"; do
+      if [ -f "$file" ] && [ -r "$file" ]; then head -c 262144 "$file" 2>/dev/null; break; fi
+    done
+    echo
   done | tr -d '\000')
   mine=$(printf '%s\n' "$queue" | awk -F'|' -v me="$(id -un)" '$3 == me {print $1}' | head -n 200 | while read -r job; do
     # Slurm's own copy is what runs, whatever became of the file.
