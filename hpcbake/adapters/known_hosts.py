@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from pathlib import Path
 from hpcbake.adapters.host_certificates import certificate_trouble
 from hpcbake.adapters.processes import run_program
 from hpcbake.adapters.ssh_config import Hop
+from hpcbake.errors import CantWriteError
 
 
 @dataclass(frozen=True)
@@ -129,3 +132,44 @@ def _certified_name(hop: Hop) -> str:
     """The name that a certificate must be for: like ssh, without the port, or the HostKeyAlias."""
     is_address = hop.host_key_name in (hop.hostname, f"[{hop.hostname}]:{hop.port}")
     return hop.hostname if is_address else hop.host_key_name
+
+
+# ---- accepting ------------------------------------------------------------------------------------------------------
+
+
+def accept_host_key(hop: Hop, keys: Sequence[tuple[str, bytes]]) -> Path:
+    """Add a line per (kind, key) for this hop to the user's own known_hosts file, and return that file.
+
+    Lines that are there are left as they are: whoever wants one replaced removes it by hand. Raises CantWriteError.
+    """
+    if not hop.known_hosts_files or hop.known_hosts_files[0] == "/dev/null":
+        raise CantWriteError(
+            f"the ssh configuration of {hop.alias} names no known_hosts file of yours",
+            remedy="set UserKnownHostsFile for it in your ssh configuration",
+            kind="state.cantwrite",
+        )
+    path = Path(hop.known_hosts_files[0])
+    lines = [f"{_written_name(hop)} {kind} {base64.b64encode(key).decode()}\n" for kind, key in keys]
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            torn = size > 0 and file.read(1) != b"\n"  # a last line without its end would swallow ours
+            file.write((("\n" if torn else "") + "".join(lines)).encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise CantWriteError(
+            f"cannot write {path}: {error.strerror}", remedy="check its owner and mode", kind="state.cantwrite"
+        ) from error
+    return path
+
+
+def _written_name(hop: Hop) -> str:
+    """The host's name as a line begins with it: as it is, or hashed where the user wants names hidden."""
+    if not hop.hashes_names:
+        return hop.host_key_name
+    salt = os.urandom(20)
+    digest = hmac.new(salt, hop.host_key_name.encode(), "sha1").digest()
+    return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"

@@ -31,6 +31,7 @@ class Hop:
     host_key_name: str  # the name under which known_hosts files list it
     known_hosts_files: tuple[str, ...]
     by_hand: str = ""  # the ssh command with which a person sees for themselves
+    hashes_names: bool = False  # HashKnownHosts: how a new line of known_hosts is written
 
     @property
     def address(self) -> str:
@@ -136,4 +137,5 @@ def _to_hop(login: Login, alias: str, settings: dict[str, list[str]]) -> Hop:
         host_key_name=key_name,
         known_hosts_files=tuple(expanded(name) for name in files if name != "none"),
         by_hand=shlex.join([*ssh_argv(login), alias]),
+        hashes_names=first("hashknownhosts") == "yes",
     )

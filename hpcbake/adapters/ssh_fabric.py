@@ -145,7 +145,7 @@ class FabricNode:
         connection: fabric.Connection | None = None
         try:
             for hop in resolve_hops(self._login):
-                connection = _open_hop(hop, connection, self.name, self._login.connect_timeout_s)
+                connection = open_hop(hop, connection, self.name, self._login.connect_timeout_s)
                 self.host_key = fingerprint(connection.transport.get_remote_server_key().asbytes())
         except HpcbakeError:
             self._connection = connection
@@ -154,7 +154,8 @@ class FabricNode:
         self._connection = connection
 
 
-def _open_hop(hop: Hop, gateway: fabric.Connection | None, site: str, timeout_s: float) -> fabric.Connection:
+def open_hop(hop: Hop, gateway: fabric.Connection | None, site: str, timeout_s: float) -> fabric.Connection:
+    """Connect and log in to one hop, through the one before it; its host key is judged before anything is sent."""
     known = find_known_keys(hop)
     connection = fabric.Connection(
         hop.hostname,

@@ -12,6 +12,7 @@ _SUBCOMMANDS = {
     "show": "hpcbake.cli.sites_show",
     "check": "hpcbake.cli.sites_check",
     "probe": "hpcbake.cli.sites_probe",
+    "trust": "hpcbake.cli.sites_trust",
 }
 
 

@@ -9,17 +9,16 @@ from pathlib import Path
 
 import click
 
-from hpcbake.cli.options import configs_option, read_sites
+from hpcbake.cli.options import configs_option
+from hpcbake.cli.site_target import find_target, target_options
 from hpcbake.errors import CantWriteError, UsageError
-from hpcbake.model.site import Login, Site, Store
 
 
 @click.command("probe")
 @click.argument("target")
 @configs_option
+@target_options
 @click.option("--name", help="Name of the site; default: from the file's name or the host's.")
-@click.option("--ssh-config", type=click.Path(dir_okay=False), help="ssh_config to use instead of ~/.ssh/config.")
-@click.option("--transport", type=click.Choice(["fabric", "openssh", "local"]), help="How to get there.")
 @click.option("--registry", "registries", multiple=True, metavar="HOST", help="Ask whether it reaches this registry.")
 @click.option(
     "-o",
@@ -51,7 +50,7 @@ def command(
     if output is not None and output.exists() and not force:
         raise UsageError(f"{output} exists", remedy="choose another file, or replace it with --force")
     _check_registries(registries)
-    site = _find_site(target, site_configs, ssh_config, transport)
+    site = find_target(target, site_configs, ssh_config, transport)
     chosen = name or (output.stem if output else None) or (site.name if site.path else site_name(site.login.host))
     node = connect(site)
     try:
@@ -65,20 +64,6 @@ def command(
         return
     _write(output, draft)
     click.echo(f"wrote {output}: read it, then run: hpcbake sites check {chosen}", err=True)
-
-
-def _find_site(target: str, folder: Path, ssh_config: str | None, transport: str | None) -> Site:
-    """The declared site of this name, or a stand-in for a login that nobody declared yet."""
-    if (folder / f"{target}.yaml").is_file() and not (ssh_config or transport):
-        return read_sites(folder, [target])[0]
-    match = re.fullmatch(r"(?:([A-Za-z_][A-Za-z0-9._\\-]*)@)?([A-Za-z0-9_][A-Za-z0-9._-]*)(?::([0-9]{1,5}))?", target)
-    if not match:
-        raise UsageError(f"{target!r} is neither a site nor USER@HOST[:PORT]", remedy="write it as you would for ssh")
-    user, host, port = match.groups()
-    login = Login(
-        host, transport=transport or "fabric", user=user, port=int(port) if port else None, ssh_config=ssh_config
-    )
-    return Site(host, login, Store("/"))
 
 
 def _check_registries(registries: tuple[str, ...]) -> None:

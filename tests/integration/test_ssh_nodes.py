@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import os
 import shutil
@@ -11,8 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,66 +19,12 @@ from hpcbake.adapters.local import LocalNode
 from hpcbake.adapters.ssh_fabric import FabricNode
 from hpcbake.adapters.ssh_openssh import OpenSshNode
 from hpcbake.errors import CantWriteError, HpcbakeError, SiteTrustError, SiteUnreachableError
-from hpcbake.model.site import Login, Site, Store
-from hpcbake.ship.ports import SiteNode
 from tests.integration.sshd import Sshd, fingerprint_of, free_port, make_key, public_key, require_sshd
+from tests.integration.way import NodeMaker, Way, known_server
 
-NodeMaker = Callable[[Site], SiteNode]
 #: Whatever of these this machine has.
 SHELLS = [name for name in ("sh", "bash", "dash", "zsh", "csh", "tcsh", "fish") if shutil.which(name)]
 both = pytest.mark.parametrize("make_node", [FabricNode, OpenSshNode], ids=["fabric", "openssh"])
-
-
-@dataclass
-class Way:
-    """A user with a key, and the hosts that are known to the user. The first site fixes the ssh_config."""
-
-    folder: Path
-    servers: list[Sshd] = field(default_factory=list)
-    config: list[str] = field(default_factory=list)
-    nodes: list[SiteNode] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.user_key = make_key(self.folder / "user key")
-        self.known_hosts = self.folder / "known_hosts"
-        self.known_hosts.write_text("")
-
-    def server(self, alias: str = "login", *lines: str, jump: str = "", key_kind: str = "ed25519") -> Sshd:
-        """A server that runs; not yet known."""
-        server = Sshd(self.folder / alias, self.user_key, lines, key_kind)
-        server.start()
-        self.servers.append(server)
-        self.add_host(alias, server.port, jump=jump)
-        return server
-
-    def add_host(self, alias: str, port: int, *, jump: str = "") -> None:
-        self.config += [
-            f"Host {alias}",
-            "  HostName 127.0.0.1",
-            f"  Port {port}",
-            f"  User {getpass.getuser()}",
-            f'  IdentityFile "{self.user_key}"',
-            "  IdentitiesOnly yes",
-            f"  UserKnownHostsFile {self.known_hosts}",
-            "  GlobalKnownHostsFile none",
-            *([f"  ProxyJump {jump}"] if jump else []),
-        ]
-
-    def trust(self, server: Sshd, key: Path | None = None, marker: str = "") -> None:
-        with self.known_hosts.open("a") as file:
-            file.write(f"{marker}{server.name} {public_key(key or server.host_key)}\n")
-
-    def site(self, *, connect_timeout_s: float = 5) -> Site:
-        path = self.folder / "ssh_config"
-        if not path.exists():
-            path.write_text("\n".join(self.config) + "\n")
-        login = Login("login", ssh_config=str(path), connect_timeout_s=connect_timeout_s)
-        return Site("here", login, Store("/store"))
-
-    def node(self, make_node: NodeMaker, *, connect_timeout_s: float = 5) -> SiteNode:
-        node = make_node(self.site(connect_timeout_s=connect_timeout_s))
-        self.nodes.append(node)
-        return node
 
 
 @pytest.fixture
@@ -90,16 +34,7 @@ def way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     made = Way(tmp_path)
     yield made
-    for node in made.nodes:
-        node.close()
-    for server in made.servers:
-        server.stop()
-
-
-def known_server(way: Way, *lines: str, key_kind: str = "ed25519") -> Sshd:
-    server = way.server("login", *lines, key_kind=key_kind)
-    way.trust(server)
-    return server
+    made.end()
 
 
 def refusal(way: Way, make_node: NodeMaker, script: str = "true", **limits: float) -> HpcbakeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import subprocess
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from hpcbake.adapters.host_certificates import certificate_trouble
 from hpcbake.adapters.known_hosts import (
     KnownKey,
     Standing,
+    accept_host_key,
     find_known_keys,
     fingerprint,
     judge_host_key,
     parse_found_keys,
 )
 from hpcbake.adapters.ssh_config import Hop
+from hpcbake.errors import CantWriteError
 
 
 def make_key(folder: Path, name: str, kind: str = "ed25519") -> str:
@@ -250,3 +253,31 @@ def test_a_certificate_that_was_touched_does_not_count(signed: Signer) -> None:
         changed = bytes([*certificate[:at], certificate[at] ^ 1, *certificate[at + 1 :]])
         for damaged in (changed, certificate[:at]):
             assert certificate_trouble(damaged, "login.example.org", {blob_of(signed.authority)})
+
+
+# ---- accepting ------------------------------------------------------------------------------------------------------
+
+
+def test_an_accepted_key_is_found_again(tmp_path: Path, keys: list[str]) -> None:
+    """In a new file below a new folder, readable by the user alone; lines that are there stay."""
+    where = hop(tmp_path / "ssh" / "known_hosts")
+    accept_host_key(where, [("ssh-ed25519", blob_of(keys[0]))])
+    path = accept_host_key(where, [(keys[1].split()[0], blob_of(keys[1]))])
+    assert [key.blob for key in find_known_keys(where)] == [blob_of(keys[0]), blob_of(keys[1])]
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_a_hashed_name_hides_the_host(tmp_path: Path, keys: list[str]) -> None:
+    """As HashKnownHosts asks; port and all."""
+    where = dataclasses.replace(hop(tmp_path / "known_hosts", port=2222), hashes_names=True)
+    path = accept_host_key(where, [("ssh-ed25519", blob_of(keys[0]))])
+    assert "login" not in path.read_text()
+    assert [key.blob for key in find_known_keys(where)] == [blob_of(keys[0])]
+
+
+@pytest.mark.parametrize("files", [(), ("/dev/null", "/etc/ssh/ssh_known_hosts")])
+def test_without_a_file_of_the_user_s_nothing_is_accepted(keys: list[str], files: tuple[str, ...]) -> None:
+    """The system's file is not the user's to write."""
+    where = dataclasses.replace(hop(Path("/nowhere")), known_hosts_files=files)
+    with pytest.raises(CantWriteError):
+        accept_host_key(where, [("ssh-ed25519", blob_of(keys[0]))])
