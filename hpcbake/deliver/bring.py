@@ -61,6 +61,8 @@ def _go(way: Way, request: DeliverRequest, site: Site, means: Means) -> Deployme
     request = replace(request, way=way.name, why=way.why)
     if way.name in ("oras", "stream"):
         converted = means.converter.convert(request.image, publish=way.name == "oras")
+        how = "converted and compared with the image" if converted.made else "kept from an earlier conversion"
+        means.say(f"SIF of {converted.size_bytes / 1e6:.1f} MB, {how}")
         request = replace(request, converted=converted)
     else:
         request = replace(request, expected_content=means.content_of(request.image))

@@ -11,7 +11,7 @@ from hpcbake.lab.engine import Engine
 WRAPPER = "apptainer"
 
 
-def write_apptainer(folder: Path, engine: Engine, image: str) -> Path:
+def write_apptainer(folder: Path, engine: Engine, image: str, authority: Path) -> Path:
     """Write the wrapper and the password file that it needs; returns the wrapper's path."""
     folder.mkdir(parents=True, exist_ok=True)
     uid, gid = os.getuid(), os.getgid()
@@ -20,18 +20,20 @@ def write_apptainer(folder: Path, engine: Engine, image: str) -> Path:
     accounts.write_text("\n".join(["root:x:0:0::/root:/bin/sh", *others]) + "\n")
     path = folder / WRAPPER
     partial = path.with_suffix(".part")
-    partial.write_text(render_apptainer(engine, image, accounts, uid=uid, gid=gid))
+    partial.write_text(render_apptainer(engine, image, accounts, authority, uid=uid, gid=gid))
     partial.chmod(0o755)
     partial.replace(path)
     return path
 
 
-def render_apptainer(engine: Engine, image: str, accounts: Path, *, uid: int, gid: int) -> str:
+def render_apptainer(engine: Engine, image: str, accounts: Path, authority: Path, *, uid: int, gid: int) -> str:
     """The wrapper's text: the folder that holds the private cache is seen at the same path inside."""
     docker = shlex.join([engine.docker, *(["--host", engine.host] if engine.host else [])])
     words = [
         *("run", "--rm", "--interactive", "--init", "--privileged", "--network", "host"),
         *("--user", f"{uid}:{gid}", "--volume", f"{accounts}:/etc/passwd:ro"),
+        # beside the authorities that the image has: the program reads the file and the folder
+        *("--volume", f"{authority}:/lab-ca.crt:ro", "--env", "SSL_CERT_FILE=/lab-ca.crt"),
     ]
     names = [
         f"{prefix}_{name}"

@@ -58,7 +58,7 @@ def write_lab_record(state: Path, record: LabRecord) -> None:
         "bases": dict(record.bases),
     }
     image = f"hpcbake-lab/alder:{record.variables.get('HPCBAKE_LAB_RECIPE', '')}"
-    write_apptainer(state / "bin", record.engine, image)
+    write_apptainer(state / "bin", record.engine, image, state / "ca.crt")
     _replace(state / "lab.env", render_lab_env(exported_variables(state, record), _client_folder(record)))
     _replace(lab_record_path(state), json.dumps(document, indent=2) + "\n")
 

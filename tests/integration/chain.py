@@ -162,6 +162,8 @@ def write_site(chain: Chain, site: str, **changes: dict[str, Any]) -> None:
     document["store"]["root"] = chain.root
     document["login"]["ssh_config"] = str(chain.lab.state / "ssh_config")
     document["runtime"]["plain_http"] = [chain.lab.registry]
+    # The way that asks most of a site; the tests of the ways choose theirs.
+    document["runtime"]["way"] = "docker"
     for section, values in changes.items():
         document[section] = {**document.get(section, {}), **values}
     configs = chain.folder / "site-configs"
