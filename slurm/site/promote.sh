@@ -5,7 +5,9 @@
 # shellcheck disable=SC1091,SC2034,SC2154
 begin_switch
 if [ -s "$hold" ] && [ "$current" != "$target" ] && [ "$release_hold" != yes ]; then
-  fail held "$image is held at ${current##*/}: $(tr -d '{}"' <"$hold")"
+  of_hold() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" "$hold"; }
+  held_at=${current##*/}
+  fail held "$image is held at sha256:${held_at%.sif} by $(of_hold by) since $(of_hold since): not promoted"
 fi
 # The word of a smoke test counts for the very bytes that it ran: those of the job's own result, or of the provenance
 # of an earlier promotion.
