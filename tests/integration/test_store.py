@@ -342,7 +342,7 @@ def test_files_and_folders_are_on_disk_before_they_have_their_names(chain: Chain
         "-e",
         "trace=fsync,fdatasync,rename,renameat,renameat2",
         "-o",
-        trace,
+        str(trace),
         "-p",
         sshd[0],
     ]
