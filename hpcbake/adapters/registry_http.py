@@ -16,12 +16,9 @@ import tenacity
 import urllib3
 
 from hpcbake.errors import RegistryError, RegistryTempError
-from hpcbake.model.reference import DEFAULT_REGISTRY
+from hpcbake.model.reference import SERVERS
 
 T = TypeVar("T")
-
-#: Docker Hub's images are not served under the name that references carry.
-_ENDPOINTS = {DEFAULT_REGISTRY: "registry-1.docker.io"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ class Connections:
                 scheme = "http" if is_loopback(registry) and self._speaks_http(registry) else "https"
             with self._lock:
                 self._schemes[registry] = scheme
-        return f"{scheme}://{_ENDPOINTS.get(registry, registry)}"
+        return f"{scheme}://{SERVERS.get(registry, registry)}"
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | IO[bytes] | None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from hpcbake.model.ports import Node
-from hpcbake.model.reference import ImageReference
+from hpcbake.model.reference import SERVERS, ImageReference
 from hpcbake.model.site import Site
 from hpcbake.sites.scripts import read_answer, render_site_script, store_values
 
@@ -37,9 +38,16 @@ class LoginFacts:
 
 def look_at_login(registry: str, site: Site, *, node: Node) -> LoginFacts:
     """Ask the login node, in one round trip; nothing is changed there. Raises SiteUnreachableError."""
-    scheme = "http" if registry in site.runtime.plain_http else "https"
+    is_plain = registry in site.runtime.plain_http
+    server = urlsplit(f"{'http' if is_plain else 'https'}://{SERVERS.get(registry, registry)}/v2/")
     script = render_site_script(
-        "reach", **store_values(site.store), run="reach", prelude=site.runtime.prelude, url=f"{scheme}://{registry}/v2/"
+        "reach",
+        **store_values(site.store),
+        run="reach",
+        prelude=site.runtime.prelude,
+        url=server.geturl(),
+        host=server.hostname or "",
+        port=server.port or (80 if is_plain else 443),
     )
     answer = read_answer(
         node.run_script(script, timeout_s=_LOOK_TIMEOUT_S),

@@ -16,6 +16,8 @@ _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 DEFAULT_REGISTRY = "docker.io"
+#: Registries whose server has another name than references carry.
+SERVERS = {DEFAULT_REGISTRY: "registry-1.docker.io"}
 
 
 @dataclass(frozen=True, order=True)

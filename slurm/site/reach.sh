@@ -1,6 +1,6 @@
 #!/bin/sh
 # Can this login node reach the registry, and how much memory does it give one process? Looks, and changes nothing.
-# Values: prelude url
+# Values: prelude url host port
 # shellcheck disable=SC2154,SC1091
 prepare /dev/null
 # Any answer at all will do: 401 is what a registry says to strangers.
@@ -11,6 +11,10 @@ elif command -v wget >/dev/null 2>&1; then
   wget -q -T 15 -t 1 --no-check-certificate -O /dev/null "$url" 2>/dev/null
   # 8 is an answer that is an error, 6 asks for a login, 5 is a certificate: all of them came from there.
   case $? in 0 | 5 | 6 | 8) reach=yes ;; *) reach=no ;; esac
+elif command -v bash >/dev/null 2>&1 && [ -z "${https_proxy:-}${http_proxy:-}" ]; then
+  # Neither is there: an open connection is as much as bash can tell.
+  # shellcheck disable=SC2016  # bash's own arguments
+  if timeout 15 bash -c 'exec 3<>"/dev/tcp/$1/$2"' reach "$host" "$port" 2>/dev/null; then reach=yes; else reach=no; fi
 else
   reach=unknown
 fi
