@@ -103,8 +103,9 @@ def test_wrappers_are_files_that_srun_runs(two: tuple[Chain, list[str]], site: s
     chain, _ = two
     words = """'a  b' "it's" '$HOME' '' '*' """
     account = "-A proj" if site == "alder" else ""
+    program = 'for w in "$@"; do echo "<$w>"; done; cat /etc/content; exit 7'
     command = f"""module load {chain.image}
-        srun -Q {account} -t 2 sh -c 'for w in "$@"; do echo "<$w>"; done; cat /etc/content; exit 7' x {words} </dev/null
+        srun -Q {account} -t 2 sh -c '{program}' x {words} </dev/null
         echo "code $?" """
     shown = login(chain, site, command)
     assert shown.stdout.splitlines() == ["<a  b>", "<it's>", "<$HOME>", "<>", "<*>", "second", "code 7"], shown

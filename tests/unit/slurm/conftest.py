@@ -27,6 +27,23 @@ def store_of_three(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stand.root
 
 
+@pytest.fixture(scope="session")
+def store_of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which two releases were promoted one after the other under one tag: made once."""
+    folder = tmp_path_factory.mktemp("two")
+    stand = SiteStand(folder / "site", folder / "store")
+    for digest in (A, B):
+        give(stand, digest)
+    return stand.root
+
+
+@pytest.fixture
+def stand_of_two(stand: SiteStand, store_of_two: Path) -> SiteStand:
+    """A site with that store: a copy of its own, links and times as they are."""
+    shutil.copytree(store_of_two, stand.root, symlinks=True)
+    return stand
+
+
 @pytest.fixture
 def stand_of_three(stand: SiteStand, store_of_three: Path) -> SiteStand:
     """A site with that store: a copy of its own, links and times as they are."""

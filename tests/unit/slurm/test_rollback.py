@@ -44,10 +44,9 @@ def refusal(stand: SiteStand, to: str = "") -> HpcbakeError:
     return caught.value
 
 
-def test_one_back(stand: SiteStand) -> None:
+def test_one_back(stand_of_two: SiteStand) -> None:
     """Without a word it is the release before; modulefile, tag and `current` go together."""
-    give(stand, A, "1.0")
-    give(stand, B, "1.0")
+    stand = stand_of_two
     done = go_back(stand)
     assert (done.before, done.after) == (link_target("app", B), link_target("app", A))
     assert link(stand) == link(stand, "1.0") == link_target("app", A)
@@ -77,18 +76,15 @@ def test_twice_back_is_two_back(stand: SiteStand) -> None:
 
 
 @pytest.mark.parametrize("to", [str(A), A.hex[:12], "1.0", "#2", "2"])
-def test_a_release_is_named_in_many_ways(stand: SiteStand, to: str) -> None:
+def test_a_release_is_named_in_many_ways(stand_of_three: SiteStand, to: str) -> None:
     """By digest, its beginning, a tag, or a line of the history."""
-    give(stand, A, "1.0")
-    give(stand, B, "2.0")
-    give(stand, C, "3.0")
+    stand = stand_of_three
     assert go_back(stand, to).after == link_target("app", A)
 
 
-def test_a_tag_that_moved_means_what_it_was(stand: SiteStand) -> None:
+def test_a_tag_that_moved_means_what_it_was(stand_of_two: SiteStand) -> None:
     """The tag that users have now is not what they go back to."""
-    give(stand, A, "1.0")
-    give(stand, B, "1.0")
+    stand = stand_of_two
     assert go_back(stand, "1.0").after == link_target("app", A)
 
 
@@ -119,10 +115,9 @@ def test_what_never_passed_is_refused(stand: SiteStand) -> None:
     assert link(stand) == link_target("app", A)
 
 
-def test_the_old_sif_is_read_first(stand: SiteStand) -> None:
+def test_the_old_sif_is_read_first(stand_of_two: SiteStand) -> None:
     """A flipped bit that neither size nor time tells of: it is set aside, and nothing moves."""
-    give(stand, A)
-    give(stand, B)
+    stand = stand_of_two
     sif = stand.root / f"sif/app/{A.hex}.sif"
     times = (sif.stat().st_atime, sif.stat().st_mtime)
     content = bytearray(sif.read_bytes())
@@ -135,10 +130,9 @@ def test_the_old_sif_is_read_first(stand: SiteStand) -> None:
     assert [path.read_bytes() for path in sif.parent.glob("*.bad-*")] == [bytes(content)]
 
 
-def test_papers_that_differ_from_the_ledger_are_refused(stand: SiteStand) -> None:
+def test_papers_that_differ_from_the_ledger_are_refused(stand_of_two: SiteStand) -> None:
     """Who exchanges a SIF and its provenance together is found out by what the ledger noted."""
-    give(stand, A)
-    give(stand, B)
+    stand = stand_of_two
     sif = stand.root / f"sif/app/{A.hex}.sif"
     papers = sif.with_suffix(".json")
     old = json.loads(papers.read_text())["sif_sha256"]
@@ -149,10 +143,9 @@ def test_papers_that_differ_from_the_ledger_are_refused(stand: SiteStand) -> Non
     assert (type(failure), failure.kind) == (IntegrityError, "state.provenance")
 
 
-def test_a_changed_ledger_stops_it(stand: SiteStand) -> None:
+def test_a_changed_ledger_stops_it(stand_of_two: SiteStand) -> None:
     """Whoever edits a line, the last one too, is found out before anything is done, with file and line."""
-    give(stand, A)
-    give(stand, B)
+    stand = stand_of_two
     book = stand.root / ".hpcbake/ledger.jsonl"
     lines = book.read_text().splitlines(keepends=True)
     book.write_text("".join([*lines[:-1], lines[-1].replace("me@pc", "me@xx")]))
@@ -164,10 +157,9 @@ def test_a_changed_ledger_stops_it(stand: SiteStand) -> None:
 
 
 @pytest.mark.parametrize("cut", ["last", "all", "head"])
-def test_a_ledger_that_was_cut_short_stops_it(stand: SiteStand, cut: str) -> None:
+def test_a_ledger_that_was_cut_short_stops_it(stand_of_two: SiteStand, cut: str) -> None:
     """Lines that are gone are missed, and so is the file that tells how many there were."""
-    give(stand, A)
-    give(stand, B)
+    stand = stand_of_two
     book = stand.root / ".hpcbake/ledger.jsonl"
     if cut == "last":
         book.write_text("".join(book.read_text().splitlines(keepends=True)[:-1]))
@@ -179,10 +171,9 @@ def test_a_ledger_that_was_cut_short_stops_it(stand: SiteStand, cut: str) -> Non
     assert link(stand) == link_target("app", B)
 
 
-def test_a_current_that_moved_meanwhile_is_left(stand: SiteStand) -> None:
+def test_a_current_that_moved_meanwhile_is_left(stand_of_two: SiteStand) -> None:
     """Compare and swap: what was decided on another `current` is not done."""
-    give(stand, A)
-    give(stand, B)
+    stand = stand_of_two
     plan = plan_rollback(request(), stand.site, look(stand))
     give(stand, C)
     with pytest.raises(BusyError, match="run 01RUN"):
@@ -193,10 +184,10 @@ def test_a_current_that_moved_meanwhile_is_left(stand: SiteStand) -> None:
 # ---- the hold -------------------------------------------------------------------------------------------------------
 
 
-def test_the_next_promotion_is_held(stand: SiteStand) -> None:
+def test_the_next_promotion_is_held(stand_of_two: SiteStand) -> None:
     """A run that brings the release back, or a newer one, is told who holds the image; nothing moves."""
-    give(stand, A)
-    second = give(stand, B)
+    stand = stand_of_two
+    second = bring(stand, B)
     go_back(stand)
     before = stand.seen()
     for deployment in (second, bring(stand, C)):
@@ -214,10 +205,10 @@ def test_a_hold_does_not_stand_in_the_way_of_what_is_current(stand: SiteStand) -
     assert not make_current(stand, first).changed
 
 
-def test_who_promotes_by_name_lifts_the_hold(stand: SiteStand) -> None:
+def test_who_promotes_by_name_lifts_the_hold(stand_of_two: SiteStand) -> None:
     """And after that, everything is as before."""
-    give(stand, A)
-    second = give(stand, B)
+    stand = stand_of_two
+    second = bring(stand, B)
     go_back(stand)
     asked = PromoteRequest(second, [PASSED], link(stand), "01R", "t", "0", lock_wait_s=0, release_hold=True)
     promote(asked, stand.site, node=stand.node, commands=COMMANDS)
@@ -226,10 +217,10 @@ def test_who_promotes_by_name_lifts_the_hold(stand: SiteStand) -> None:
     assert link(stand) == link_target("app", C)
 
 
-def test_a_hold_is_lifted_alone(stand: SiteStand) -> None:
+def test_a_hold_is_lifted_alone(stand_of_two: SiteStand) -> None:
     """Without going anywhere; once more says that there was none."""
-    give(stand, A)
-    second = give(stand, B)
+    stand = stand_of_two
+    second = bring(stand, B)
     go_back(stand)
     assert release_hold(stand.site, look(stand), "app", run="01R", by="me", node=stand.node)
     assert not release_hold(stand.site, look(stand), "app", run="01R", by="me", node=stand.node)
@@ -238,10 +229,10 @@ def test_a_hold_is_lifted_alone(stand: SiteStand) -> None:
     assert link(stand) == link_target("app", B)
 
 
-def test_without_a_hold_ship_goes_on(stand: SiteStand) -> None:
+def test_without_a_hold_ship_goes_on(stand_of_two: SiteStand) -> None:
     """Who says so gets a rollback that the next run may undo."""
-    give(stand, A)
-    second = give(stand, B)
+    stand = stand_of_two
+    second = bring(stand, B)
     go_back(stand, hold=False)
     make_current(stand, second)
     assert link(stand) == link_target("app", B)
@@ -267,10 +258,9 @@ def test_the_history_tells_it(stand: SiteStand) -> None:
 
 
 @pytest.mark.parametrize("has_moved", [True, False])
-def test_a_run_that_died_between_its_lines_is_settled(stand: SiteStand, has_moved: bool) -> None:
+def test_a_run_that_died_between_its_lines_is_settled(stand_of_two: SiteStand, has_moved: bool) -> None:
     """The next act notes what the dead run did: what `current` says."""
-    give(stand, A)
-    give(stand, B)
+    stand = stand_of_two
     book = stand.root / ".hpcbake/ledger.jsonl"
     kept = 3 if has_moved else 4
     if not has_moved:
