@@ -54,23 +54,29 @@ def build_expression(table: ParseTable, tokens: Sequence[Token], end: Token) -> 
                 state_stack.append(action)
                 value_stack.append(token)
                 break
-            rule = rules[-1 - action]
-            size = rule.length
-            children = value_stack[len(value_stack) - size :] if size else []
-            if size:
-                del value_stack[-size:]
-                del state_stack[-size:]
-            value_stack.append(_reduce(rule.action, rule.transparent, children))
-            state_stack.append(states[state_stack[-1]][rule.origin])
+            origin, size, name, transparent = rules[-1 - action]
+            if size == 1 and transparent:  # most reductions: an operand climbs the ladder of precedence
+                state_stack.pop()
+            else:
+                children = value_stack[len(value_stack) - size :] if size else []
+                if size:
+                    del value_stack[-size:]
+                    del state_stack[-size:]
+                value_stack.append(_reduce(name, children))
+            state_stack.append(states[state_stack[-1]][origin])
             if token is end and state_stack[-1] == table.end:
                 return _finished(value_stack[-1])
         previous = token
     raise AssertionError("an expression ends with its end")
 
 
-def _reduce(action: str, transparent: bool, children: list[Any]) -> Any:
-    if transparent and len(children) == 1:
-        return children[0]
+def _reduce(action: str, children: list[Any]) -> Any:
+    if not action and children and type(children[0]) is _Inline:
+        # A repetition grows at its end: copying it for each element would make long lists quadratic.
+        grown = children[0]
+        for child in children[1:]:
+            grown.extend(child if type(child) is _Inline else (child,))
+        return grown
     if any(type(child) is _Inline for child in children):
         children = [x for child in children for x in (child if type(child) is _Inline else (child,))]
     if not action:

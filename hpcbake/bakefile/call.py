@@ -24,6 +24,7 @@ from hpcbake.bakefile.values import (
     has_unknown,
     type_of,
 )
+from hpcbake.bakefile.work import MAX_SIZE, size_of
 
 if TYPE_CHECKING:
     from hpcbake.bakefile.evaluate import Evaluator
@@ -70,8 +71,10 @@ def call_function(evaluator: Evaluator, node: ast.Call) -> Value:
     converted = [_converted(evaluator, node, function, n, nodes[n], value) for n, value in enumerate(values)]
     if evaluator.scope.blank and any(map(has_unknown, converted)):
         return Unknown(result_type(node.name))
+    if sum(map(size_of, converted)) > MAX_SIZE:
+        raise evaluator.scope.work.refuse_arguments(evaluator.source, node)
     try:
-        return function.compute(*converted)
+        return evaluator.built(node, function.compute(*converted))
     except FunctionError as error:
         raise _failure(evaluator, node, function, nodes, error) from None
     except NumberError as error:

@@ -36,6 +36,7 @@ from hpcbake.bakefile.values import (
     string,
     type_of,
 )
+from hpcbake.bakefile.work import MAX_SIZE, MAX_STEPS
 
 _UNKNOWN_TEXT = Unknown(STRING)
 
@@ -50,11 +51,19 @@ class Evaluator:
         self.scope = scope
 
     def value(self, node: ast.Node) -> Value:
-        """The value of an expression. Raises EvaluationError, DefinitionError."""
+        """The value of an expression. Raises EvaluationError, DefinitionError; BakeFileError for too much work."""
+        work = self.scope.work
+        work.steps += 1
+        if work.steps > MAX_STEPS:
+            raise work.refuse_steps(self.source, node)
         return _EVALUATE[type(node)](self, node)
 
     def within(self, scope: Scope) -> Evaluator:
         return Evaluator(self.source, scope)
+
+    def built(self, node: Any, value: Value) -> Value:
+        """A new value, counted. Raises BakeFileError if there is too much of it."""
+        return self.scope.work.count(self.source, node, value)
 
     def error(self, code: str, node: Any, message: str, advice: str = "") -> EvaluationError:
         return error_at(self.source, code, (node.start, node.end), message, advice)
@@ -111,7 +120,7 @@ class Evaluator:
         attempts = Attempts(self)
         result = TupleValue(tuple([attempts.value(item) for item in node.items]))
         attempts.check(result)
-        return result
+        return self.built(node, result)
 
     def object_node(self, node: ast.ObjectNode) -> Value:
         attempts = Attempts(self)
@@ -126,7 +135,7 @@ class Evaluator:
                 keys_are_known = False
         result = ObjectValue(items)
         attempts.check(result if keys_are_known else UNKNOWN)
-        return result
+        return self.built(node, result)
 
     def _object_key(self, node: ast.Node) -> str:
         if isinstance(node, ast.Variable):
@@ -201,8 +210,9 @@ class Evaluator:
         results = tuple([attempts.value(node.each, self.within(self.scope.visiting(item))) for item in items])
         attempts.check(TupleValue(results))
         if isinstance(source, (ListValue, SetValue)):
-            return make_list(results, ANY) if results else ListValue(self._empty_splat_type(node, source), ())
-        return TupleValue(results)
+            made = make_list(results, ANY) if results else ListValue(self._empty_splat_type(node, source), ())
+            return self.built(node, made)
+        return self.built(node, TupleValue(results))
 
     def _empty_splat_type(self, node: ast.Splat, source: ListValue | SetValue) -> Any:
         return source.element if isinstance(node.each, ast.SplatItem) else ANY
@@ -226,7 +236,12 @@ class Evaluator:
             except EvaluationError as error:
                 attempts.add(error)
         attempts.check(_UNKNOWN_TEXT)
-        return _UNKNOWN_TEXT if unknown else string("".join(pieces))
+        return _UNKNOWN_TEXT if unknown else self._text(node, pieces)
+
+    def _text(self, node: Any, pieces: list[str]) -> Value:
+        if sum(map(len, pieces)) > MAX_SIZE:
+            raise self.scope.work.refuse_text(self.source, node)
+        return self.built(node, string("".join(pieces)))
 
     def _interpolated(self, node: Any, value: Value) -> str:
         if isinstance(value, str):
@@ -253,7 +268,7 @@ class Evaluator:
         attempts.check(_UNKNOWN_TEXT)
         if not isinstance(results, TupleValue) or any(isinstance(item, Unknown) for item in results.items):
             return _UNKNOWN_TEXT
-        return string("".join(self._interpolated(node, item) for item in results.items))
+        return self._text(node, [self._interpolated(node, item) for item in results.items])
 
 
 _EVALUATE: dict[type, Callable[[Evaluator, Any], Value]] = {

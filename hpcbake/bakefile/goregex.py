@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 #: Seconds that one search may take.
-_DEADLINE_S = 5.0
+_DEADLINE_S = 2.0
 _LARGEST_REPEAT = 1000
 _DEEPEST = 200
 
@@ -34,6 +34,14 @@ class PatternError(ValueError):
         self.advice = advice
 
 
+class SlowPatternError(Exception):
+    """The search took longer than hpcbake waits."""
+
+    def __init__(self) -> None:
+        super().__init__(f"it takes longer than {_DEADLINE_S:.0f} s on this text")
+        self.advice = "avoid nested repetition such as (a+)+"
+
+
 class Pattern:
     """A compiled pattern; `names` are those of its groups, empty for unnamed ones."""
 
@@ -42,14 +50,17 @@ class Pattern:
         self.names = names
 
     def search(self, text: str) -> Any:
-        """The first match, or None. Raises PatternError if it takes too long."""
+        """The first match, or None. Raises SlowPatternError."""
         try:
             return self._compiled.search(text, timeout=_DEADLINE_S)
         except TimeoutError:
-            raise _too_slow() from None
+            raise SlowPatternError from None
 
     def search_all(self, text: str) -> Iterator[Any]:
-        """All matches, none overlapping; an empty one right behind another match does not count."""
+        """All matches, none overlapping; an empty one right behind another match does not count.
+
+        Raises SlowPatternError.
+        """
         last = -1
         try:
             for match in self._compiled.finditer(text, timeout=_DEADLINE_S):
@@ -58,13 +69,7 @@ class Pattern:
                 last = match.end()
                 yield match
         except TimeoutError:
-            raise _too_slow() from None
-
-
-def _too_slow() -> PatternError:
-    return PatternError(
-        f"it takes longer than {_DEADLINE_S:.0f} s on this text", "avoid nested repetition such as (a+)+"
-    )
+            raise SlowPatternError from None
 
 
 @lru_cache(maxsize=256)

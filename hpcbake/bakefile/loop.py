@@ -77,7 +77,7 @@ def _tuple_loop(evaluator: Evaluator, node: ast.For, collection: Value) -> Value
             break
     result = TupleValue(tuple(items))
     attempts.check(result)
-    return result
+    return evaluator.built(node, result)
 
 
 def _object_loop(evaluator: Evaluator, node: ast.For, key_node: ast.Node, collection: Value) -> Value:
@@ -98,4 +98,4 @@ def _object_loop(evaluator: Evaluator, node: ast.For, key_node: ast.Node, collec
             break
     result = ObjectValue({k: TupleValue(tuple(v)) for k, v in groups.items()} if node.group else items)
     attempts.check(result)
-    return result
+    return evaluator.built(node, result)

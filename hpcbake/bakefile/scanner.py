@@ -200,6 +200,10 @@ class Scanner(TemplateScanner):
         if text in "-!" and not self.after_operand:
             self._unary(text, start, end)
             return
+        if text == ".":
+            self.count_step(start)
+        elif text != "*" or not self.last_is("DOT"):
+            frame.steps = 0
         if text == "*" and self.last_is("DOT"):
             dot = self.tokens.pop()
             self.add("ATTR_SPLAT", dot.start, end, ".*")
@@ -234,6 +238,8 @@ class Scanner(TemplateScanner):
 
     def _newline(self, start: int, end: int) -> None:
         frame = self.frame
+        if frame.keeps_newlines:
+            frame.steps = 0
         if frame.kind is FrameKind.BODY:
             frame.state = "start"
             self.add(NEWLINE, start, end, "\n")
@@ -255,7 +261,7 @@ class Scanner(TemplateScanner):
         if text == "(":
             self.add("LPAR", start, start + 1, text)
             self.push(FrameKind.PAREN, start, text)
-        elif text == "[" and self.after_operand and self._full_splat(start):
+        elif text == "[" and self.after_operand and self._is_step(start):
             return
         else:
             self.add("LSQB" if text == "[" else "LBRACE", start, start + 1, text)
@@ -270,6 +276,11 @@ class Scanner(TemplateScanner):
                 self.add("FOR", word.start(), word.end(), "for")
                 self.pos = word.end()
         self.after_operand = False
+
+    def _is_step(self, start: int) -> bool:
+        """Whether `[` is a whole `[*]`; otherwise it opens an index."""
+        self.count_step(start)
+        return self._full_splat(start)
 
     def _full_splat(self, start: int) -> bool:
         blank = _INLINE_BLANK if self.frame.keeps_newlines else _BLANK

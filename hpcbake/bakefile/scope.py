@@ -9,6 +9,7 @@ from hpcbake.bakefile import ast
 from hpcbake.bakefile.diagnostics import Diagnostic
 from hpcbake.bakefile.source import SourceFile, Span
 from hpcbake.bakefile.values import UNKNOWN, Value
+from hpcbake.bakefile.work import Work
 
 if TYPE_CHECKING:
     from hpcbake.bakefile.functions import Function
@@ -74,7 +75,7 @@ class World(Protocol):
 class Scope:
     """Local names over those of the world; `item` is the element that a splat visits."""
 
-    __slots__ = ("blank", "item", "locals", "parent", "world")
+    __slots__ = ("blank", "item", "locals", "parent", "work", "world")
 
     def __init__(
         self,
@@ -88,6 +89,8 @@ class Scope:
         self.world = world
         self.locals = local or {}
         self.parent = parent
+        #: What all expressions that come from one root scope have cost together.
+        self.work: Work = parent.work if parent is not None else Work()
         self.item = item
         #: Do names stand for values that are not known? Then functions are not called with them.
         self.blank: bool = blank or (parent is not None and parent.blank)

@@ -7,7 +7,7 @@ import re
 from hpcbake.bakefile import codes
 from hpcbake.bakefile.diagnostics import Diagnostic
 from hpcbake.bakefile.source import SPACES, SourceFile, Span
-from hpcbake.bakefile.tokens import MAX_DEPTH, NEWLINE, Frame, FrameKind, ScanError, Token
+from hpcbake.bakefile.tokens import MAX_DEPTH, MAX_STEPS, NEWLINE, Frame, FrameKind, ScanError, Token
 
 _QUOTED = re.compile(r"""(?P<text>(?:[^"$%\\\r\n]|\\.)+)|(?P<mark>\$\$\{|%%\{|[$%]\{~?)|(?P<sign>[$%])|(?P<quote>")""")
 _LINE = re.compile(r"""(?P<text>[^$%\n]+)|(?P<mark>\$\$\{|%%\{|[$%]\{~?)|(?P<sign>[$%])|(?P<newline>\n)""")
@@ -49,6 +49,13 @@ class TemplateScanner:
         self.frames.append(frame)
         self.check_depth(start)
         return frame
+
+    def count_step(self, start: int) -> None:
+        """One more `.name` or `[index]` behind an operand."""
+        self.frame.steps += 1
+        if self.frame.steps > MAX_STEPS:
+            message = f"more than {MAX_STEPS} attributes and indexes in a row"
+            raise ScanError(self.problem(codes.LIMIT, start, start + 1, message, "give the value in between a name"))
 
     def check_depth(self, start: int) -> None:
         if len(self.frames) + self.frame.conditionals > MAX_DEPTH:

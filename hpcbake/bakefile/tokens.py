@@ -8,6 +8,8 @@ from hpcbake.bakefile.diagnostics import Diagnostic
 
 #: Brackets, templates, conditionals and operators may nest so deep. buildx has no such limit; real files need ten.
 MAX_DEPTH = 200
+#: So many `.name` and `[index]` may follow each other.
+MAX_STEPS = 500
 
 #: Token types that give a body its structure; all others belong to expressions (and to the grammar).
 NEWLINE = "NEWLINE"
@@ -57,7 +59,7 @@ class FrameKind(Enum):
 class Frame:
     """One open bracket. `opener` is its text (None for the file itself)."""
 
-    __slots__ = ("conditionals", "for_stage", "kind", "line_start", "marker", "opener", "start", "state")
+    __slots__ = ("conditionals", "for_stage", "kind", "line_start", "marker", "opener", "start", "state", "steps")
 
     def __init__(self, kind: FrameKind, start: int, opener: str | None) -> None:
         self.kind = kind
@@ -69,6 +71,8 @@ class Frame:
         self.for_stage = 0
         #: How many `?` are open: each nests the expression one deeper.
         self.conditionals = 0
+        #: How many `.name` and `[index]` the operand that is being read has so far.
+        self.steps = 0
         #: In a heredoc: the closing marker, and whether a line begins here.
         self.marker = ""
         self.line_start = True

@@ -21,8 +21,8 @@ _PARSER = (
     *("ast", "builder", "hcljson", "jsontext", "scanner", "syntax", "template", "template_scan", "textparse", "tokens"),
     "grammar",
 )
-#: Larger files are refused: parsing takes about a second per 200 kB.
-MAX_CHARACTERS = 1_000_000
+#: Larger files are refused: parsing takes up to a second per 100 kB.
+MAX_CHARACTERS = 500_000
 
 
 class Unit(Record):

@@ -1,8 +1,9 @@
 """The values of the bake language.
 
 Strings and bools are Python's own (strings in Unicode normal form C), numbers are exact (`number.py`), the rest are
-the small immutable classes below. A null has a type. An Unknown stands for a value that an error kept from existing; it
-lives only inside conditionals, `try` and the check of a `for` clause.
+the small immutable classes below (`size` is a note of `work.py`: -1 until it was counted). A null has a type. An
+Unknown stands for a value that an error kept from existing; it lives only inside conditionals, `try` and the check of
+a `for` clause.
 """
 
 from __future__ import annotations
@@ -49,10 +50,11 @@ class Unknown:
 class TupleValue:
     """A fixed sequence of values of any types."""
 
-    __slots__ = ("_type", "items")
+    __slots__ = ("_type", "items", "size")
 
     def __init__(self, items: tuple[Value, ...]) -> None:
         self.items = items
+        self.size = -1
         self._type: TupleType | None = None
 
     @property
@@ -65,11 +67,12 @@ class TupleValue:
 class ListValue:
     """A sequence of values of one type."""
 
-    __slots__ = ("element", "items")
+    __slots__ = ("element", "items", "size")
 
     def __init__(self, element: Type, items: tuple[Value, ...]) -> None:
         self.element = element
         self.items = items
+        self.size = -1
 
     @property
     def type(self) -> ListType:
@@ -79,11 +82,12 @@ class ListValue:
 class SetValue:
     """Distinct values of one type, in their canonical order. Make it with `make_set`."""
 
-    __slots__ = ("element", "items")
+    __slots__ = ("element", "items", "size")
 
     def __init__(self, element: Type, items: tuple[Value, ...]) -> None:
         self.element = element
         self.items = items
+        self.size = -1
 
     @property
     def type(self) -> SetType:
@@ -93,11 +97,12 @@ class SetValue:
 class MapValue:
     """Values of one type by name, sorted by name."""
 
-    __slots__ = ("element", "items")
+    __slots__ = ("element", "items", "size")
 
     def __init__(self, element: Type, items: Mapping[str, Value]) -> None:
         self.element = element
         self.items = _by_name(items)
+        self.size = -1
 
     @property
     def type(self) -> MapType:
@@ -107,10 +112,11 @@ class MapValue:
 class ObjectValue:
     """Values of any types by name, sorted by name."""
 
-    __slots__ = ("_type", "items")
+    __slots__ = ("_type", "items", "size")
 
     def __init__(self, items: Mapping[str, Value]) -> None:
         self.items = _by_name(items)
+        self.size = -1
         self._type: ObjectType | None = None
 
     @property

@@ -7,6 +7,7 @@ import re
 from hpcbake.bakefile.convert import ConversionError, convert
 from hpcbake.bakefile.functions.arguments import sequence
 from hpcbake.bakefile.functions.function import FunctionError, Parameter, Registry, register
+from hpcbake.bakefile.functions.strings import LONGEST
 from hpcbake.bakefile.gofloat import format_float
 from hpcbake.bakefile.jsonvalue import JsonError, quote_json, to_json
 from hpcbake.bakefile.number import Number, NumberError
@@ -53,16 +54,20 @@ def _formatlist(pattern: str, *args: Value) -> Value:
         raise FunctionError("the lists must have the same length")
     rounds = lengths.pop() if lengths else 1
     texts: list[Value] = []
+    length = 0
     for number in range(rounds):
         row = [arg if column is None else column[number] for arg, column in zip(args, columns, strict=True)]
         texts.append(string(format_text(pattern, row)))
+        length += len(str(texts[-1]))
+        if length > LONGEST:
+            raise FunctionError(f"the results would have more than {LONGEST} characters")
     return ListValue(STRING, tuple(texts))
 
 
 def format_text(pattern: str, args: list[Value] | tuple[Value, ...]) -> str:
     """The format string with its verbs replaced. Raises FunctionError."""
     pieces: list[str] = []
-    at, following, highest = 0, 1, 0
+    at, following, highest, length = 0, 1, 0, 0
     while (percent := pattern.find("%", at)) >= 0:
         pieces.append(pattern[at:percent])
         match = _VERB.match(pattern, percent)
@@ -76,6 +81,9 @@ def format_text(pattern: str, args: list[Value] | tuple[Value, ...]) -> str:
         if not 1 <= position <= len(args):
             raise FunctionError(f'"{verb.raw}" needs argument {position}, but there are {len(args)}')
         pieces.append(_formatted(verb, args[position - 1]))
+        length += len(pieces[-1])
+        if length > LONGEST:
+            raise FunctionError(f"the result would have more than {LONGEST} characters")
         following, highest = position + 1, max(highest, position)
     pieces.append(pattern[at:])
     if highest < len(args):
@@ -94,6 +102,8 @@ def _parse_verb(match: re.Match[str]) -> tuple[Verb, int]:
         raise FunctionError(
             f'there is no verb %{mode} (in "{match.group()}")', 0, "the usual ones are %s, %d, %v and %q"
         )
+    if any(len(digits or "") > len(str(_WIDEST)) for digits in (width, precision, index)):
+        raise FunctionError(f"a width of more than {_WIDEST}", 0)
     size = int(width) if width else None
     places = None if precision is None else int(precision or 0)
     if (size or 0) > _WIDEST or (places or 0) > _WIDEST:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hpcbake.bakefile.functions.function import FunctionError, Parameter, Registry, register
-from hpcbake.bakefile.functions.strings import bounded
-from hpcbake.bakefile.goregex import PatternError, compile_pattern, expand_template
+from hpcbake.bakefile.functions.strings import LONGEST, bounded
+from hpcbake.bakefile.goregex import PatternError, SlowPatternError, compile_pattern, expand_template
 from hpcbake.bakefile.types import STRING, TupleType, Type, object_type
 from hpcbake.bakefile.values import ListValue, Null, ObjectValue, TupleValue, Value, string
 
@@ -33,7 +35,8 @@ def _checked(pattern: str) -> Any:
 @register(FUNCTIONS, "regex", _PATTERN, _STRING)
 def _regex(pattern: str, text: str) -> Value:
     compiled = _checked(pattern)
-    match = compiled.search(text)
+    with _in_time(0):
+        match = compiled.search(text)
     if match is None:
         raise FunctionError("the pattern does not match the text", advice="guard it: try(regex(…), default)")
     return _result(compiled, match)
@@ -42,7 +45,16 @@ def _regex(pattern: str, text: str) -> Value:
 @register(FUNCTIONS, "regexall", _PATTERN, _STRING)
 def _regexall(pattern: str, text: str) -> Value:
     compiled = _checked(pattern)
-    return ListValue(_result_type(compiled), tuple(_result(compiled, match) for match in compiled.search_all(text)))
+    with _in_time(0):
+        return ListValue(_result_type(compiled), tuple(_result(compiled, match) for match in compiled.search_all(text)))
+
+
+@contextmanager
+def _in_time(argument: int) -> Iterator[None]:
+    try:
+        yield
+    except SlowPatternError as error:
+        raise FunctionError(str(error), argument, error.advice) from None
 
 
 def _result_type(compiled: Any) -> Type:
@@ -70,10 +82,14 @@ def _regex_replace(text: str, pattern: str, template: str) -> Value:
     except PatternError as error:
         raise FunctionError(str(error), 1, error.advice) from None
     pieces: list[str] = []
-    at = 0
-    for match in compiled.search_all(text):
-        pieces.append(text[at : match.start()])
-        pieces.append(expand_template(template, match, compiled.names))
-        at = match.end()
+    at = length = 0
+    with _in_time(1):
+        for match in compiled.search_all(text):
+            pieces.append(text[at : match.start()])
+            pieces.append(expand_template(template, match, compiled.names))
+            at = match.end()
+            length += len(pieces[-1])
+            if length > LONGEST:
+                break
     pieces.append(text[at:])
     return bounded("".join(pieces))

@@ -17,13 +17,13 @@ FUNCTIONS: Registry = {}
 _STR = Parameter("str", STRING)
 _STRINGS = ListType(STRING)
 #: Results of `indent` and `replace` may grow so long.
-_LONGEST = 10_000_000
+LONGEST = 10_000_000
 
 
 def bounded(text: str) -> str:
     """A string value, unless it has grown out of all proportion."""
-    if len(text) > _LONGEST:
-        raise FunctionError(f"the result would have more than {_LONGEST} characters")
+    if len(text) > LONGEST:
+        raise FunctionError(f"the result would have more than {LONGEST} characters")
     return string(text)
 
 
@@ -75,6 +75,8 @@ def _join(separator: str, *lists: ListValue) -> Value:
             if isinstance(item, Null):
                 raise FunctionError(f"element {position} is null", number + 1, "drop nulls first: compact(list)")
             texts.append(str(item))
+    if len(separator) * len(texts) > LONGEST:
+        raise FunctionError(f"the result would have more than {LONGEST} characters")
     return bounded(separator.join(texts))
 
 
@@ -102,9 +104,9 @@ def _indent(spaces: Number, text: str) -> Value:
     count = whole(spaces, 0)
     if count < 0:
         raise FunctionError("it must not be negative", 0)
-    if count * text.count("\n") > _LONGEST:
-        raise FunctionError(f"the result would have more than {_LONGEST} characters")
-    return string(text.replace("\n", "\n" + " " * count))
+    if count * text.count("\n") > LONGEST:
+        raise FunctionError(f"the result would have more than {LONGEST} characters")
+    return bounded(text.replace("\n", "\n" + " " * count))
 
 
 @register(FUNCTIONS, "trim", _STR, Parameter("cutset", STRING))
@@ -129,9 +131,9 @@ def _trimsuffix(text: str, suffix: str) -> Value:
 
 @register(FUNCTIONS, "replace", _STR, Parameter("substr", STRING), Parameter("replace", STRING))
 def _replace(text: str, old: str, new: str) -> Value:
-    if text.count(old) * len(new) > _LONGEST:
-        raise FunctionError(f"the result would have more than {_LONGEST} characters")
-    return string(text.replace(old, new))
+    if text.count(old) * len(new) > LONGEST:
+        raise FunctionError(f"the result would have more than {LONGEST} characters")
+    return bounded(text.replace(old, new))
 
 
 @register(FUNCTIONS, "sanitize", Parameter("name", STRING))
