@@ -26,8 +26,8 @@ from hpcbake.elf.facts import facts_from_json
 from tests.elf_builder import AARCH64, I386, Elf, glibc, library, program
 from tests.elf_oracle import oracle_facts
 
-_TYPES = {"ET_REL": 1, "ET_EXEC": 2, "ET_DYN": 3, "ET_CORE": 4}
-_MACHINES = {"EM_X86_64": 62, "EM_386": 3, "EM_AARCH64": 183, "EM_ARM": 40, "EM_BPF": 247, "EM_PPC64": 21}
+TYPES = {"ET_REL": 1, "ET_EXEC": 2, "ET_DYN": 3, "ET_CORE": 4}
+MACHINES = {"EM_X86_64": 62, "EM_386": 3, "EM_AARCH64": 183, "EM_ARM": 40, "EM_BPF": 247, "EM_PPC64": 21}
 
 
 def read(content: bytes) -> ElfFacts:
@@ -66,8 +66,8 @@ def test_equal_to_pyelftools_on_real_files() -> None:
             facts = find_elf_facts(FileWindow(file, path.stat().st_size))
         assert facts is not None
         seen = {name: getattr(facts, name) for name in expected}
-        expected["type"] = _TYPES.get(expected["type"])
-        expected["machine"] = _MACHINES.get(expected["machine"], expected["machine"])
+        expected["type"] = TYPES.get(expected["type"])
+        expected["machine"] = MACHINES.get(expected["machine"], expected["machine"])
         if "needs" in expected:
             seen["needs"] = tuple((need.library, need.version, need.weak) for need in facts.needs)
         assert seen == expected, path
