@@ -18,7 +18,7 @@ import paramiko
 from paramiko.ssh_exception import SSHException
 
 from hpcbake.adapters.known_hosts import Judgement, KnownKey, Standing, find_known_keys, fingerprint, judge_host_key
-from hpcbake.adapters.ssh_config import Hop, resolve_hops, ssh_argv
+from hpcbake.adapters.ssh_config import Hop, jump_argv, resolve_hops
 from hpcbake.adapters.ssh_fabric import open_hop
 from hpcbake.adapters.ssh_transport import preferred_algorithms, transport_asking_for
 from hpcbake.errors import SiteUnreachableError
@@ -121,7 +121,8 @@ class HostKeyScanner:
             if index == 0:
                 return socket.create_connection((hop.hostname, hop.port), timeout=timeout_s)
             if self._login.transport == "openssh":
-                return paramiko.ProxyCommand(shlex.join(self._forwarding_argv(index)))
+                forward = f"[{hop.hostname}]:{hop.port}"
+                return paramiko.ProxyCommand(shlex.join(jump_argv(self._login, self.hops[:index], forward)))
             while len(self._gateways) < index:
                 before = self._gateways[-1] if self._gateways else None
                 self._gateways.append(open_hop(self.hops[len(self._gateways)], before, self.name, timeout_s))
@@ -131,15 +132,6 @@ class HostKeyScanner:
             )
         except (SSHException, OSError) as error:
             raise self._unreachable(hop, error) from error
-
-    def _forwarding_argv(self, index: int) -> list[str]:
-        """ssh itself as the way to hop `index`: by the user's own means through the hops before it."""
-        *before, last = [f"{hop.user}@{hop.alias}:{hop.port}" for hop in self.hops[:index]]
-        jumps = ["-J", ",".join(before)] if before else []
-        options = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "LogLevel=ERROR", *jumps]
-        hop = self.hops[index]
-        forward = f"[{hop.hostname}]:{hop.port}"
-        return [*ssh_argv(self._login, *options), "-W", forward, "--", f"ssh://{last}"]
 
     def _unreachable(self, hop: Hop, error: Exception) -> SiteUnreachableError:
         return SiteUnreachableError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,10 +74,27 @@ def _parse_jump(login: Login, jump: str) -> tuple[str | None, str, int | None]:
     return match["user"], match["host"].strip("[]"), int(match["port"]) if match["port"] else None
 
 
+def has_control_path(login: Login) -> bool:
+    """Does the user's own configuration share connections to this host?"""
+    settings = _ask_ssh(login, login.host, login.user, login.port)
+    return settings.get("controlpath", ["none"])[0] not in ("none", "")
+
+
 def ssh_argv(login: Login, *options: str) -> list[str]:
     """`ssh` with the site's own ssh_config, if it names one."""
     config = ["-F", str(Path(login.ssh_config).expanduser())] if login.ssh_config else []
     return ["ssh", *config, *options]
+
+
+def jump_argv(login: Login, hops: Sequence[Hop], forward: str) -> list[str]:
+    """ssh itself as the way through these hops: its streams are those of a connection from the last one to `forward`.
+
+    It never asks, and accepts no host key that is not known.
+    """
+    *before, last = [f"{hop.user}@{hop.alias}:{hop.port}" for hop in hops]
+    jumps = ["-J", ",".join(before)] if before else []
+    options = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "LogLevel=ERROR", *jumps]
+    return [*ssh_argv(login, *options), "-W", forward, "--", f"ssh://{last}"]
 
 
 def _ask_ssh(login: Login, host: str, user: str | None, port: int | None) -> dict[str, list[str]]:

@@ -23,7 +23,14 @@ from paramiko.ssh_exception import (
     PasswordRequiredException,
     SSHException,
 )
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from hpcbake.adapters.feed import Feed, open_feed
 from hpcbake.adapters.host_key_errors import host_key_error
@@ -47,6 +54,7 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
 _CONNECT_ATTEMPTS = 3
+_CROWDED_ATTEMPTS = 8
 _KEEPALIVE_S = 15
 _PIECE = 128 * 1024
 #: The largest packet that OpenSSH takes on a channel.
@@ -80,7 +88,7 @@ class FabricNode:
         transport = self._transport()
         started = time.monotonic()
         try:
-            channel = transport.open_session(timeout=self._login.connect_timeout_s)
+            channel = _open_channel(transport, timeout_s=self._login.connect_timeout_s)
             try:
                 _exec(channel, command, timeout_s=min(self._login.connect_timeout_s, timeout_s))
                 stdout, stderr = _exchange(
@@ -132,7 +140,7 @@ class FabricNode:
                 reraise=True,
                 retry=retry_if_exception(lambda error: isinstance(error, HpcbakeError) and error.retryable),
                 wait=wait_random_exponential(multiplier=0.5, max=5),
-                stop=stop_after_attempt(_CONNECT_ATTEMPTS),
+                stop=_enough,
             ):
                 with attempt:
                     self._connect()
@@ -152,6 +160,13 @@ class FabricNode:
             self.close()
             raise
         self._connection = connection
+
+
+def _enough(state: RetryCallState) -> bool:
+    """A server that takes few logins at a time (MaxStartups) takes ours when others are through: that is waited for."""
+    error = state.outcome.exception() if state.outcome else None
+    is_crowded = isinstance(error, SiteUnreachableError) and error.kind == "ssh.banner"
+    return state.attempt_number >= (_CROWDED_ATTEMPTS if is_crowded else _CONNECT_ATTEMPTS)
 
 
 def open_hop(hop: Hop, gateway: fabric.Connection | None, site: str, timeout_s: float) -> fabric.Connection:
@@ -248,6 +263,19 @@ def _unreachable(error: Exception, where: str, site: str) -> SiteUnreachableErro
 
 
 # ---- talking --------------------------------------------------------------------------------------------------------
+
+
+def _open_channel(transport: paramiko.Transport, *, timeout_s: float) -> paramiko.Channel:
+    """A session on the connection. Where the server allows one at a time, the one before may not be gone there yet."""
+    for attempt in Retrying(
+        reraise=True,
+        retry=retry_if_exception_type(ChannelException),
+        wait=wait_random_exponential(multiplier=0.05, max=0.5),
+        stop=stop_after_attempt(10),
+    ):
+        with attempt:
+            return transport.open_session(timeout=timeout_s)
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _exec(channel: paramiko.Channel, command: str, *, timeout_s: float) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from pathlib import Path
 
 from hpcbake.adapters.feed import open_feed
@@ -17,21 +15,20 @@ from hpcbake.adapters.remote_script import (
     wrap_script,
 )
 from hpcbake.adapters.ssh_config import ssh_argv
-from hpcbake.errors import SiteTrustError, SiteUnreachableError
+from hpcbake.adapters.ssh_masters import MASTERS, Masters
+from hpcbake.adapters.ssh_refusals import ssh_refusal
+from hpcbake.errors import SiteUnreachableError
 from hpcbake.model.ports import Outcome
 from hpcbake.model.site import Site
 
-_TRUST = re.compile(
-    r"Host key verification failed|Permission denied|REMOTE HOST IDENTIFICATION HAS CHANGED|No .* host key is known"
-)
-
 
 class OpenSshNode:
-    """A Node whose every script is one `ssh` call; let ssh_config's ControlMaster make them cheap."""
+    """A Node whose every script is one `ssh` call, all of them over one connection."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, masters: Masters = MASTERS) -> None:
         self.name = site.name
         self._login = site.login
+        self._masters = masters
         self.host_key = ""
 
     def run_script(self, script: str, *, timeout_s: float, secret_stdin: bytes = b"") -> Outcome:
@@ -50,18 +47,11 @@ class OpenSshNode:
         answer = parse_answer(envelope.nonce, outcome.stdout.encode(), outcome.stderr.encode(), outcome.duration_s)
         if answer is not None:
             return answer
-        if outcome.exit_code == 255 and _TRUST.search(outcome.stderr):
-            raise SiteTrustError(
-                f"{self.name}: ssh refused {self._login.host}",
-                remedy=f"try it yourself: {shlex.join([*ssh_argv(self._login), self._login.host])}",
-                kind="ssh.trust",
-                evidence={"output": outcome.tail()},
-            )
-        why = (
-            f"no answer for {outcome.duration_s:.0f} s"
-            if outcome.exit_code == 124
-            else f"ssh ended with {outcome.exit_code}"
-        )
+        said = self._masters.jump_said(self._login, self.name) + outcome.stderr
+        self._masters.drop(self._login, self.name)
+        if outcome.exit_code == 255 and (refusal := ssh_refusal(said, self._login, self.name)):
+            raise refusal
+        why = f"no answer for {outcome.duration_s:.0f} s" if outcome.exit_code == 124 else "the connection broke"
         raise SiteUnreachableError(
             f"{self.name}: cannot reach {self._login.host}: {why}",
             remedy="run the same command again later: what was done stays done",
@@ -79,8 +69,10 @@ class OpenSshNode:
             *("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"),
             *(("-l", login.user) if login.user else ()),
             *(("-p", str(login.port)) if login.port else ()),
+            *self._masters.options(login, self.name),
         ]
         return [*ssh_argv(login, *options), "--", login.host, command]
 
     def close(self) -> None:
-        """Nothing is held open: ControlMaster's lifetime is ssh's own affair."""
+        """End this site's connection. One that somebody typed a code for stays open until the process ends."""
+        self._masters.drop(self._login, self.name)

@@ -56,6 +56,8 @@ class Login:
     port: int | None = None
     ssh_config: str | None = None
     connect_timeout_s: float = 15.0
+    #: Ask on the terminal for what hosts on the way want to know (passwords, codes), once per host.
+    ask: bool = False
 
 
 @dataclass(frozen=True)

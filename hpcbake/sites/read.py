@@ -48,7 +48,14 @@ def _login(values: dict[str, Any], path: str, environment: Mapping[str, str]) ->
     values = _renamed(values, connect_timeout="connect_timeout_s")
     if "ssh_config" in values:
         values["ssh_config"] = expand_variables(values["ssh_config"], path, environment)
-    return Login(**values)
+    login = Login(**values)
+    if login.ask and login.transport != "openssh":
+        raise ConfigError(
+            f"{path}: `login.ask` needs `login.transport: openssh`, the only one that can ask",
+            remedy="write `transport: openssh`, or leave `ask` away",
+            kind="config.site",
+        )
+    return login
 
 
 def profile_from_values(values: dict[str, Any]) -> Profile:

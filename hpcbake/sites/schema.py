@@ -33,6 +33,7 @@ LOGIN = Section(
         "port": integer("TCP port; default: what ssh_config says", low=1, high=65535),
         "ssh_config": text("ssh_config file to use instead of ~/.ssh/config; ${NAME:-default} is replaced"),
         "connect_timeout": seconds("how long one attempt to connect may take", high=600),
+        "ask": boolean("ask on the terminal for passwords and one-time codes, once per host; needs `openssh`"),
     },
     "how to reach the login node",
 )

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from hpcbake.adapters.local import LocalNode
 from hpcbake.adapters.ssh_fabric import FabricNode
+from hpcbake.adapters.ssh_masters import Masters
 from hpcbake.adapters.ssh_openssh import OpenSshNode
 from hpcbake.errors import CantWriteError, HpcbakeError, SiteTrustError, SiteUnreachableError
 from tests.integration.sshd import Sshd, fingerprint_of, free_port, make_key, public_key, require_sshd
@@ -35,6 +38,15 @@ def way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
     made = Way(tmp_path)
     yield made
     made.end()
+
+
+def wait_until(condition: Callable[[], bool]) -> bool:
+    """What another process does takes its time."""
+    for _ in range(200):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def refusal(way: Way, make_node: NodeMaker, script: str = "true", **limits: float) -> HpcbakeError:
@@ -56,14 +68,21 @@ def test_a_script_runs_there(way: Way, make_node: NodeMaker) -> None:
         assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (number, "out\n", "err\n")
 
 
-def test_one_connection_serves_many_scripts(way: Way) -> None:
-    """fabric connects once, and knows under which key."""
+@both
+def test_one_connection_serves_many_scripts(way: Way, make_node: NodeMaker) -> None:
+    """One login, however many scripts and files; closed, it is gone."""
     server = known_server(way)
-    node = way.node(FabricNode)
+    node = way.node(make_node)
     for _ in range(3):
         node.run_script("true", timeout_s=20)
+    node.send_file(way.known_hosts, "cat", timeout_s=20)
     assert server.logins() == 1
-    assert node.host_key == fingerprint_of(server.host_key)
+    if make_node is FabricNode:
+        assert node.host_key == fingerprint_of(server.host_key)
+    node.close()
+    assert wait_until(lambda: not server.sessions())
+    node.run_script("true", timeout_s=20)
+    assert server.logins() == 2
 
 
 @both
@@ -142,10 +161,12 @@ def test_an_unknown_host_is_sent_nothing(way: Way, make_node: NodeMaker) -> None
     assert way.known_hosts.read_text() == ""
 
 
-def test_an_unknown_host_is_named_with_its_fingerprint(way: Way) -> None:
-    """What to compare, and where it was looked for."""
+@both
+def test_an_unknown_host_is_named_with_its_fingerprint(way: Way, make_node: NodeMaker) -> None:
+    """What to compare, where it was looked for, and the verb that accepts it."""
     server = way.server()
-    failure = refusal(way, FabricNode)
+    failure = refusal(way, make_node)
+    assert "hpcbake sites trust here" in failure.remedy
     assert failure.kind == "ssh.host-key-unknown"
     assert fingerprint_of(server.host_key) in str(failure.evidence["output"])
     assert str(way.known_hosts) in str(failure.evidence["output"])
@@ -161,13 +182,14 @@ def test_a_changed_host_key_is_sent_nothing(way: Way, make_node: NodeMaker) -> N
     assert server.requests() == 0
 
 
-def test_a_changed_host_key_is_shown_beside_the_old_one(way: Way) -> None:
+@both
+def test_a_changed_host_key_is_shown_beside_the_old_one(way: Way, make_node: NodeMaker) -> None:
     """Both fingerprints, and the line of the file."""
     server = way.server()
     old = make_key(way.folder / "old_key")
     way.known_hosts.write_text("# first line\n")
     way.trust(server, old)
-    failure = refusal(way, FabricNode)
+    failure = refusal(way, make_node)
     assert failure.kind == "ssh.host-key-changed"
     shown = str(failure.evidence["output"])
     assert fingerprint_of(server.host_key) in shown
@@ -186,7 +208,7 @@ def test_a_revoked_host_key_is_sent_nothing(way: Way, make_node: NodeMaker, is_l
     failure = refusal(way, make_node)
     assert isinstance(failure, SiteTrustError)
     assert server.requests() == 0
-    if make_node is FabricNode:
+    if make_node is FabricNode or is_listed:
         assert failure.kind == "ssh.host-key-revoked"
 
 
@@ -279,8 +301,8 @@ def test_a_refused_login_is_tried_once(way: Way, make_node: NodeMaker) -> None:
     failure = refusal(way, make_node)
     assert isinstance(failure, SiteTrustError)
     assert server.log.count("Connection from") == 2  # the probe at its start, and one connection
+    assert failure.kind == "ssh.auth"
     if make_node is FabricNode:
-        assert failure.kind == "ssh.auth"
         assert str(way.user_key) in failure.remedy
 
 
@@ -524,3 +546,139 @@ def test_a_file_that_is_not_there_is_told_before_anything_is_sent(way: Way, make
     with pytest.raises(CantWriteError):
         way.node(make_node).send_file(way.folder / "nothing", TAKE, timeout_s=20)
     assert server.requests() == 0
+
+
+# ---- asking ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_bastion_asks_once_for_all_sites_behind_it(way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the bastion wants to know is typed once; two sites and many scripts go through its one connection."""
+    jump = way.server("jump")
+    servers = [way.server("login", jump="jump"), way.server("other", jump="jump")]
+    for server in (jump, *servers):
+        way.trust(server)
+    # A key with a passphrase stands for whatever a host may ask: ssh asks for it in the same way.
+    locked = make_key(way.folder / "locked")
+    subprocess.run(["ssh-keygen", "-q", "-p", "-N", "a code", "-f", str(locked)], check=True)
+    (jump.folder / "authorized_keys").write_text(public_key(locked) + "\n")
+    way.config = [line.replace(str(way.user_key), str(locked)) if n < 8 else line for n, line in enumerate(way.config)]
+    asked = tmp_path / "asked"
+    helper = tmp_path / "askpass"
+    helper.write_text(f"#!/bin/sh\necho asked >>'{asked}'\necho a code\n")
+    helper.chmod(0o700)
+    for name, value in (("SSH_ASKPASS", str(helper)), ("SSH_ASKPASS_REQUIRE", "force"), ("DISPLAY", "none")):
+        monkeypatch.setenv(name, value)
+    masters = Masters()
+    base = way.site()
+    sites = [
+        dataclasses.replace(base, name=host, login=dataclasses.replace(base.login, host=host, ask=True))
+        for host in ("login", "other")
+    ]
+    try:
+        for site in sites:
+            node = OpenSshNode(site, masters)
+            for _ in range(2):
+                assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
+            node.close()
+        assert asked.read_text().splitlines() == ["asked"]
+        assert [server.logins() for server in (jump, *servers)] == [1, 1, 1]
+    finally:
+        masters.close()
+    assert wait_until(lambda: not jump.sessions())
+
+
+def test_a_site_that_may_not_ask_never_does(way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `ask` an unattended run is told at once that nobody let it in."""
+    known_server(way)
+    subprocess.run(["ssh-keygen", "-q", "-p", "-N", "a code", "-f", str(way.user_key)], check=True)
+    helper = tmp_path / "askpass"
+    helper.write_text(f"#!/bin/sh\ntouch '{tmp_path}/asked'\necho a code\n")
+    helper.chmod(0o700)
+    for name, value in (("SSH_ASKPASS", str(helper)), ("SSH_ASKPASS_REQUIRE", "force"), ("DISPLAY", "none")):
+        monkeypatch.setenv(name, value)
+    assert refusal(way, OpenSshNode).kind == "ssh.auth"
+    assert not (tmp_path / "asked").exists()
+
+
+def test_a_connection_that_the_user_shares_is_used(way: Way) -> None:
+    """ControlMaster in the user's own configuration is the user's: opened by hand, used, and left open."""
+    server = known_server(way)
+    socket_path = Path(tempfile.mkdtemp(prefix="cm-")) / "s"
+    way.config.append(f"  ControlPath {socket_path}")
+    way.site()
+    ssh = ["ssh", "-F", str(way.folder / "ssh_config"), "-o", "StrictHostKeyChecking=yes"]
+    subprocess.run([*ssh, "-f", "-N", "-M", "login"], check=True, stderr=subprocess.DEVNULL)
+    try:
+        (server.folder / "authorized_keys").write_text("")  # nobody could log in anew
+        node = way.node(OpenSshNode)
+        assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
+        node.close()
+        assert server.logins() == 1
+        assert socket_path.exists()
+    finally:
+        subprocess.run([*ssh, "-O", "exit", "login"], check=False, stderr=subprocess.DEVNULL)
+        shutil.rmtree(socket_path.parent)
+
+
+# ---- servers with little patience ------------------------------------------------------------------------------------
+
+
+@both
+def test_one_session_at_a_time_is_enough(way: Way, make_node: NodeMaker) -> None:
+    """MaxSessions 1, as some sites have it."""
+    known_server(way, "MaxSessions 1")
+    node = way.node(make_node)
+    for _ in range(3):
+        assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
+    assert node.send_file(way.known_hosts, "cat", timeout_s=20).ok
+
+
+def test_few_connections_at_a_time_are_shared(way: Way) -> None:
+    """MaxStartups 1 drops whoever comes second: each comes again a little later."""
+    known_server(way, "MaxStartups 1")
+    way.site()
+    answers: list[str] = []
+
+    def ask(number: int) -> None:
+        answers.append(way.node(FabricNode, connect_timeout_s=10).run_script(f"echo {number}", timeout_s=60).stdout)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == ["0\n", "1\n", "2\n"]
+
+
+@both
+def test_forwarding_an_agent_that_is_not_there_does_not_matter(way: Way, make_node: NodeMaker) -> None:
+    """ForwardAgent in the user's configuration is not ours to follow."""
+    known_server(way)
+    way.config += ["  ForwardAgent yes"]
+    outcome = way.node(make_node).run_script('echo "${SSH_AUTH_SOCK:-none}"', timeout_s=20)
+    assert outcome.stdout == "none\n"
+
+
+# ---- the user's ssh configuration ------------------------------------------------------------------------------------
+
+
+@both
+def test_included_and_matched_lines_count(way: Way, make_node: NodeMaker) -> None:
+    """Include, Match and ProxyJump none, as ssh itself reads them."""
+    known_server(way)
+    included = way.folder / "included"
+    included.write_text("\n".join(way.config) + "\n")
+    way.config = [f"Include {included}", "Match originalhost login exec true", "  ProxyJump none", "Host *"]
+    way.config += ["  ProxyJump nowhere.invalid"]
+    assert way.node(make_node).run_script("echo here", timeout_s=20).stdout == "here\n"
+
+
+@both
+def test_a_list_of_jump_hosts_is_followed(way: Way, make_node: NodeMaker) -> None:
+    """`ProxyJump a,b`: b through a, whatever b's own lines say; both on one address."""
+    first, second = way.server("first"), way.server("second")
+    server = way.server("login", jump="first,second")
+    for known in (first, second, server):
+        way.trust(known)
+    assert way.node(make_node).run_script("echo here", timeout_s=20).stdout == "here\n"
+    assert [known.logins() for known in (first, second, server)] == [1, 1, 1]
