@@ -259,7 +259,7 @@ def test_a_file_that_is_no_utf8_is_told(tmp_path: Path, content: bytes) -> None:
 # ---- the schema -----------------------------------------------------------------------------------------------------
 
 
-EXAMPLES = sorted(data_folder("site-configs").glob("*.yaml"))
+EXAMPLES = sorted([*data_folder("site-configs").glob("*.yaml"), *data_folder("site-configs").glob("examples/*.yaml")])
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -312,3 +312,29 @@ def test_folders_below_are_no_sites(tmp_path: Path) -> None:
     assert [site.name for site in find_sites(tmp_path, environment={})] == ["alder"]
     with pytest.raises(UsageError):
         find_sites(tmp_path, ["birch"], environment={})
+
+
+def test_examples_are_for_copying_and_never_targets() -> None:
+    """Nobody ships to an example by standing in this folder."""
+    folder = data_folder("site-configs")
+    targets = {site.name for site in find_sites(folder, environment={})}
+    examples = {path.stem for path in (folder / "examples").glob("*.yaml")}
+    assert len(examples) >= 5
+    assert not targets & examples
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_modeline_finds_the_schema(path: Path) -> None:
+    """Editors check the file while it is written."""
+    first = path.read_text().splitlines()[0]
+    prefix, _, schema = first.partition("$schema=")
+    assert prefix == "# yaml-language-server: "
+    assert (path.parent / schema).resolve() == (data_folder("site-configs") / "site.schema.json").resolve()
+
+
+def test_a_login_can_only_ask_by_openssh() -> None:
+    """paramiko has nobody to ask."""
+    text = "name: a\nlogin: {host: x, ask: true}\nstore: {root: /s}\n"
+    with pytest.raises(ConfigError, match="openssh"):
+        parse_site(text, "a.yaml", environment={})
+    assert parse_site(text.replace("ask", "transport: openssh, ask"), "a.yaml", environment={}).login.ask
