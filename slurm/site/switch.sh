@@ -19,7 +19,6 @@ begin_switch() {
   # What a run that died an hour ago or earlier was writing.
   find "$own/tmp" -mindepth 1 -maxdepth 1 -mmin +60 -exec rm -rf {} + 2>/dev/null
   for folder in "$root/$image" "$modules"; do make_folder "$folder"; done
-  keep_reserve
   for link in "$root/$image/$tag" "$root/$image/current"; do
     if [ -e "$link" ] && [ ! -L "$link" ]; then fail permission "$link is in the way: it is not a link of hpcbake's"; fi
   done
@@ -77,6 +76,7 @@ switch() {
     note_in_ledger "$2" >/dev/null ||
       say note "$2, but the ledger's second line could not be written; the next run adds it"
   fi
+  keep_reserve
   # A catalog that cannot be written takes nothing back of what users have.
   (write_catalog) >/dev/null || say note "README.md and catalog.json could not be written; the next run does it"
   say current "$after"
