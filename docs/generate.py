@@ -24,6 +24,8 @@ from tables import NOTE, code, paragraph, table
 from hpcbake import errors
 from hpcbake.bakefile import codes, lint, resolution_codes
 from hpcbake.check import rules as check
+from hpcbake.check.policy import POLICY
+from hpcbake.check.schema import render_check_schema
 from hpcbake.cli.main import VERBS
 from hpcbake.deliver.convert import ConvertSettings
 from hpcbake.errors import RETRYABLE_CODES, ExitCode, HpcbakeError
@@ -239,6 +241,30 @@ def render_check_rules() -> str:
     return "".join(parts)
 
 
+def render_check_policy() -> str:
+    parts = [
+        f"# The policy of the check\n\n{NOTE}\n"
+        "`hpcbake-check.yaml`, in the folder where hpcbake is run; or any file, by `--policy`. Optional: without it\n"
+        "every [rule](check-rules.md) weighs what it weighs by itself. `ship` heeds it as `check` does.\n\n"
+        "```yaml\nseverities:\n  - rule: large-image\n    severity: info\n    reason: the model weights are part of "
+        "the product\naccept:\n  - rule: missing-library\n    subject: /opt/vendor/bin/*\n    site: alder\n"
+        '    until: "2027-01-31"\n    reason: nobody starts the viewer on alder; mended in 4.2\n```\n',
+    ]
+    for name, field in POLICY.fields.items():
+        items: Any = field.schema.get("items", {})
+        rows = [
+            (code(key), value_text(entry), "yes" if key in items["required"] else "", entry["description"])
+            for key, entry in items["properties"].items()
+        ]
+        parts += [f"\n## Items of `{name}`\n\n", table(("key", "value", "required", "what it is"), rows)]
+    parts.append(
+        "\nThe first entry that fits a finding counts. An accepted finding is shown as information, with its reason\n"
+        "and its last day; on the day after, it counts again and says so. What could not be read (UNKNOWN) cannot\n"
+        "be accepted or changed: nobody has seen it.\n"
+    )
+    return "".join(parts)
+
+
 def render_lint_rules() -> str:
     parts = [
         f"# What lint looks for\n\n{NOTE}\n"
@@ -304,6 +330,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/project-file.md": render_project_file,
     "docs/reference/bake-codes.md": render_bake_codes,
     "docs/reference/check-rules.md": render_check_rules,
+    "docs/reference/check-policy.md": render_check_policy,
+    "docs/reference/check.schema.json": render_check_schema,
     "docs/reference/lint-rules.md": render_lint_rules,
     "docs/reference/smoke-states.md": render_smoke_states,
     "docs/reference/report.schema.json": render_report_schema,

@@ -103,6 +103,10 @@ def _resolved(closure: Closure) -> Iterator[str]:
         return
     own = [loaded for loaded in closure.objects if _is_new(loaded, closure)]
     yield "  loads"
+    for name in closure.program.elf.needed:
+        there = closure.find(name)
+        if there is not None and all(there is not one for one in own):
+            yield f"    {name} => {there.path}  (already in the process that opens it)"
     for loaded in own:
         yield f"    {loaded.name or loaded.path} => {loaded.path}  ({loaded.how}, for {_asker(loaded)})"
     for missing in closure.missing:

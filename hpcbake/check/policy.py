@@ -22,7 +22,9 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SEVERITY = Section(
     {
         "rule": text("id of the rule", required=True),
-        "severity": choice("error", "warning", "info", doc="what its findings weigh from now on"),
+        "severity": replace(
+            choice("error", "warning", "info", doc="what its findings weigh from now on"), required=True
+        ),
         "site": text("only at this site; default: at every site"),
         "reason": text("why; it is shown with the finding", required=True),
     },
@@ -31,7 +33,7 @@ _SEVERITY = Section(
 _ACCEPT = Section(
     {
         "rule": text("id of the rule", required=True),
-        "subject": text("path or pattern (*, ?) of the finding's subject; default: any"),
+        "subject": text("path or pattern (*, ?) that every file of the finding fits; default: any file"),
         "site": text("only at this site; default: at every site"),
         "until": text("last day on which it is accepted, as 2027-01-31", pattern=_DAY.pattern, required=True),
         "reason": text("why; it is shown with the finding", required=True),
@@ -59,7 +61,7 @@ class SeverityChoice:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Findings of `rule` about `subject` do not count until the end of the day `until`."""
+    """Findings of `rule`, all of whose files fit `subject`, do not count until the end of the day `until`."""
 
     rule: str
     until: datetime.date
@@ -87,7 +89,7 @@ def parse_policy(content: str, path: str) -> Policy:
                 kind="config.policy",
             )
     return Policy(
-        tuple(_severity_choice(entry, path) for entry in values.get("severities", ())),
+        tuple(_severity_choice(entry) for entry in values.get("severities", ())),
         tuple(_acceptance(entry, path) for entry in values.get("accept", ())),
     )
 
@@ -109,11 +111,12 @@ def _weighed(finding: Finding, site: str, policy: Policy, today: datetime.date) 
     for choice_ in policy.severities:
         if choice_.rule == finding.rule and choice_.site in ("", site):
             noted = {**finding.evidence, "severity_by_policy": choice_.reason, "own_severity": finding.severity.value}
-            finding = replace(finding, severity=choice_.severity, evidence=noted)
+            message = f"{finding.message} ({choice_.severity.value} by policy: {choice_.reason})"
+            finding = replace(finding, severity=choice_.severity, message=message, evidence=noted)
             break
     for accepted in policy.accepted:
         fits = accepted.rule == finding.rule and accepted.site in ("", site)
-        if not fits or not fnmatchcase(finding.subject, accepted.subject) or finding.severity is Severity.INFO:
+        if not fits or not _covers(accepted, finding) or finding.severity is Severity.INFO:
             continue
         if today > accepted.until:
             return replace(
@@ -125,9 +128,12 @@ def _weighed(finding: Finding, site: str, policy: Policy, today: datetime.date) 
     return finding
 
 
-def _severity_choice(entry: dict[str, Any], path: str) -> SeverityChoice:
-    if "severity" not in entry:
-        raise ConfigError(f"{path}: an entry for {entry['rule']} lacks `severity`", kind="config.policy")
+def _covers(accepted: Acceptance, finding: Finding) -> bool:
+    """Whether all of a finding was known: one more broken file beside the accepted ones is news."""
+    return all(fnmatchcase(path, accepted.subject) for path in finding.paths or (finding.subject,))
+
+
+def _severity_choice(entry: dict[str, Any]) -> SeverityChoice:
     return SeverityChoice(entry["rule"], Severity(entry["severity"]), entry["reason"], entry.get("site", ""))
 
 

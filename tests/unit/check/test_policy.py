@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 
 import pytest
 
@@ -41,6 +42,9 @@ def test_another_severity(site: str, severity: Severity) -> None:
     place = f", site: {site}" if site else ""
     text = f"severities:\n  - {{rule: no-shell, severity: error, reason: we need one{place}}}\n"
     assert weighed(text)["no-shell"] is severity
+    if severity is Severity.ERROR:
+        report = apply_policy(REPORT, parse_policy(text, "p"), TODAY)
+        assert any("(error by policy: we need one)" in finding.message for finding in report.findings)
 
 
 ACCEPT = "accept:\n  - {{rule: glibc-too-new, subject: {subject}, until: {until}, reason: known}}\n"
@@ -69,6 +73,15 @@ def test_acceptance_is_shown() -> None:
     ):
         [finding] = [f for f in apply_policy(REPORT, policy, today).findings if f.rule == "glibc-too-new"]
         assert said in finding.message
+
+
+def test_a_new_file_beside_accepted_ones_is_news() -> None:
+    """An acceptance of some files says nothing of the next one that breaks in the same way."""
+    policy = parse_policy(ACCEPT.format(subject="/opt/old/*", until="2027-01-01"), "p")
+    [known] = [finding for finding in REPORT.findings if finding.rule == "glibc-too-new"]
+    more = replace(known, paths=("/opt/new/app", *(known.paths or (known.subject,))))
+    [weighed_] = apply_policy(replace(REPORT, findings=(more,)), policy, TODAY).findings
+    assert weighed_ == more
 
 
 def test_unknown_cannot_be_accepted() -> None:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
+from hpcbake.check.schema import check_schema
 from hpcbake.cli.check import command
 from hpcbake.cli.diff import command as diff_command
 from hpcbake.errors import HpcbakeError, IntegrityError, RegistryError, UncheckedError, UsageError
@@ -122,6 +124,9 @@ def test_json(tmp_path: Path) -> None:
     assert finding["rule"] == "glibc-too-new" and finding["evidence"]["glibc"]["needed"] == "GLIBC_2.34"
     assert document["image"]["digest"].startswith("sha256:")
     assert [layer["instruction"] for layer in document["image"]["layers"]] == ["COPY layer 0", "COPY layer 1"]
+    jsonschema.validate(document, check_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**document, "sites": [{**site, "verdict": "FINE"}]}, check_schema())
 
 
 def test_hostile_names_are_escaped(tmp_path: Path) -> None:
