@@ -22,7 +22,10 @@ say nvidia_kernel "$(head -n 1 /proc/driver/nvidia/version 2>/dev/null)"
 folder_facts store "$root"
 [ -z "$tmpdir" ] || folder_facts tmpdir "$tmpdir"
 
-complaint=$(printf '%s\n' "$prelude" | sh -n 2>&1) || say prelude_broken "$(printf '%s' "$complaint" | tail -n 1)"
+complaint=$(printf '%s\n' "$prelude" | sh -n 2>&1) || {
+  say prelude_broken "$(printf '%s' "$complaint" | tail -n 1)"
+  prelude=
+}
 complaint=$(printf '%s\n' "$slurm_prelude" | sh -n 2>&1) || say slurm_prelude_broken "$(printf '%s' "$complaint" | tail -n 1)"
 printed=$(set +eu; eval "$prelude" 2>&1 </dev/null)
 say prelude_said "$(printf '%s' "$printed" | tail -n 3 | tr '\n' ' ')"
