@@ -18,7 +18,7 @@ from hpcbake.bakefile.evaluate import Evaluator
 from hpcbake.bakefile.plain import to_plain, typed_attribute
 from hpcbake.bakefile.schema import GROUP, LATER, TARGET, Kind
 from hpcbake.bakefile.scope import DefinitionError, EvaluationError, Scope
-from hpcbake.bakefile.source import Span
+from hpcbake.bakefile.source import Span, printable
 from hpcbake.bakefile.suggestion import nearest
 from hpcbake.bakefile.types import BOOL, STRING, ListType, MapType, Type
 from hpcbake.bakefile.values import MapValue, Null, ObjectValue, Value, can_iterate, elements
@@ -82,6 +82,9 @@ class BlockTable:
                 problems.extend(error.diagnostics)
             else:
                 self._expansions.extend(expansions)
+                if len(self._expansions) > MAX_EXPANSIONS + len(self._definitions):
+                    message = f"all matrices together make more than {MAX_EXPANSIONS} targets"
+                    return [*problems, Diagnostic(codes.LIMIT, message, definition.span)]
                 for expansion in expansions:
                     self._named.setdefault((definition.block.type, expansion.name), []).append(expansion)
         return problems
@@ -288,8 +291,11 @@ def check_name(name: str, span: Span, written: str = "") -> None:
     if _NAME.fullmatch(name):
         return
     bad = next((c for c in name if not _NAME.fullmatch(c)), "")
+    shown = printable(name)
     message = (
-        f'the name "{name}" has a character that names cannot have: "{bad}"' if bad else "a name must not be empty"
+        f'the name "{shown}" has a character that names cannot have: "{printable(bad)}"'
+        if bad
+        else "a name must not be empty"
     )
     if written and bad:
         advice = _mended(written, bad)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hpcbake.bakefile.mismatch import mismatch_message
-from hpcbake.bakefile.number import Number, parse_number
+from hpcbake.bakefile.number import Number, NumberError, parse_number
 from hpcbake.bakefile.types import (
     ANY,
     BOOL,
@@ -57,7 +57,10 @@ def convert(value: Value, wanted: Type) -> Value:
     conversion = find_conversion(found, wanted, unsafe=True)
     if conversion is None:
         raise ConversionError(mismatch_message(found, wanted))
-    return conversion(value)
+    try:
+        return conversion(value)
+    except NumberError as error:
+        raise ConversionError(str(error)) from None
 
 
 def find_conversion(found: Type, wanted: Type, *, unsafe: bool) -> Conversion | None:

@@ -15,7 +15,7 @@ from hpcbake.bakefile.call import call_function
 from hpcbake.bakefile.conditional import conditional
 from hpcbake.bakefile.convert import ConversionError, convert
 from hpcbake.bakefile.loop import loop
-from hpcbake.bakefile.number import NumberError, parse_number
+from hpcbake.bakefile.number import Number, parse_number
 from hpcbake.bakefile.operation import operation, unary
 from hpcbake.bakefile.scope import Attempts, EvaluationError, Scope, UndefinedNameError, error_at
 from hpcbake.bakefile.source import SourceFile
@@ -251,14 +251,14 @@ class Evaluator:
             raise self.error(codes.INTERPOLATION, node, "a null value cannot be put into a string", advice)
         try:
             text = convert(value, STRING)
-        except ConversionError:
+        except ConversionError as error:
+            if isinstance(value, Number):
+                raise self.error(codes.INTERPOLATION, node, str(error)) from None
             kind = friendly_name(type_of(value))
             advice = 'use join(",", …) for lists, jsonencode(…) for anything'
             raise self.error(
                 codes.INTERPOLATION, node, f"a value of type {kind} cannot be put into a string", advice
             ) from None
-        except NumberError as error:
-            raise self.error(codes.INTERPOLATION, node, str(error)) from None
         assert isinstance(text, str)
         return text
 

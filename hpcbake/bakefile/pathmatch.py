@@ -14,30 +14,43 @@ def has_wildcards(text: str) -> bool:
 @lru_cache(maxsize=256)
 def compile_pattern(pattern: str) -> re.Pattern[str] | None:
     """`pattern` as a regular expression to `fullmatch` with, or None when the pattern is malformed."""
-    parts: list[str] = []
+    segments: list[list[str]] = [[]]
     at = 0
     while at < len(pattern):
         character = pattern[at]
         at += 1
         if character == "*":
-            if parts[-1:] != ["[^/]*"]:
-                parts.append("[^/]*")
+            segments.append([])
         elif character == "?":
-            parts.append("[^/]")
+            segments[-1].append("[^/]")
         elif character == "[":
             character_class = _class(pattern, at)
             if character_class is None:
                 return None
             text, at = character_class
-            parts.append(text)
+            segments[-1].append(text)
         elif character == "\\":
             if at == len(pattern):
                 return None
-            parts.append(re.escape(pattern[at]))
+            segments[-1].append(re.escape(pattern[at]))
             at += 1
         else:
-            parts.append(re.escape(character))
-    return re.compile("".join(parts), re.DOTALL)
+            segments[-1].append(re.escape(character))
+    return re.compile(_expression(["".join(segment) for segment in segments]), re.DOTALL)
+
+
+def _expression(segments: list[str]) -> str:
+    """What stands between the stars, put together.
+
+    All pieces have one length, so the first place where a segment fits is as good as any: it is taken for good (a
+    look-ahead never goes back), or a name could keep a pattern of many stars busy for years.
+    """
+    first, *rest = segments
+    if not rest:
+        return first
+    *middle, last = [segment for segment in rest[:-1] if segment] + rest[-1:]
+    fixed = "".join(f"(?=([^/]*?{segment}))\\{number}" for number, segment in enumerate(middle, 1))
+    return f"{first}{fixed}[^/]*{last}"
 
 
 def _class(pattern: str, at: int) -> tuple[str, int] | None:

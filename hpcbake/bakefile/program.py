@@ -25,6 +25,8 @@ from hpcbake.bakefile.userfunctions import UserFunctions
 from hpcbake.bakefile.values import Value, string
 from hpcbake.bakefile.variables import Overrides, describe_variable, validate_variable, variable_value
 
+#: After so many mistakes nobody wants to hear of more.
+MAX_ERRORS = 200
 #: Definitions may need each other in chains so long.
 MAX_CHAIN = 500
 
@@ -110,6 +112,8 @@ class Program:
 
     def _note(self, diagnostics: Iterable[Diagnostic]) -> None:
         self._diagnostics.update(dict.fromkeys(diagnostics))
+        if len(self._diagnostics) > MAX_ERRORS:
+            raise BakeFileError(_in_file_order(self._diagnostics))
 
     # -- what expressions ask for
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 #: Beyond so many known words the search for a near one would take longer than the answer is worth.
-_MOST_WORDS = 5000
+_MOST_WORDS = 2000
 _MOST_LISTED = 12
 
 

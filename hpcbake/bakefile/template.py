@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from hpcbake.bakefile import ast
 from hpcbake.bakefile.source import SPACES, count_graphemes, split_graphemes
-from hpcbake.bakefile.tokens import Token
+from hpcbake.bakefile.tokens import MAX_DEPTH, Token
 
 
 class Interpolation(NamedTuple):
@@ -156,6 +156,8 @@ class _Nesting:
             elif isinstance(piece, Interpolation):
                 current.append(piece.inner)
             elif piece.word in ("if", "for"):
+                if len(stack) >= MAX_DEPTH:
+                    raise TemplateError(f"directives nest deeper than {MAX_DEPTH} levels", piece.start, piece.end)
                 stack.append((piece, current, None))
                 current = []
             elif not stack:

@@ -12,7 +12,7 @@ from hpcbake.bakefile.source import SourceFile, Span
 from hpcbake.bakefile.values import ListValue, MapValue, ObjectValue, SetValue, TupleValue, Value
 
 #: Expressions evaluated, each time they are: a matrix of 2,000 targets with 30 expressions each takes 60,000.
-MAX_STEPS = 1_000_000
+MAX_STEPS = 500_000
 #: One value: its characters, and 16 for each element, counted as often as it occurs.
 MAX_SIZE = 10_000_000
 #: All values that were built, each without what its elements were already counted for.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 #: New objects between two searches for circular garbage. The default of a few hundred is for programs that run for
 #: long; a plan is made, printed and gone, and searching took a tenth of the time.
 _GARBAGE_THRESHOLD = 200_000
+_MOST_WARNINGS = 50
 
 
 def print_words(words: Mapping[str, Any]) -> None:
@@ -59,11 +60,13 @@ def _plan_text(request: BakeRequest) -> str:
     if plan.warnings:
         from hpcbake.bakefile.source import printable
 
-        for warning in plan.warnings:
+        for warning in plan.warnings[:_MOST_WARNINGS]:
             place = f"{warning.path}:{warning.line}:{warning.column}: " if warning.path else ""
             print(printable(f"warning: {place}{warning.message} [{warning.code}]"), file=sys.stderr)  # noqa: T201
             if warning.help:
                 print(printable(f"help: {warning.help}"), file=sys.stderr)  # noqa: T201
+        if len(plan.warnings) > _MOST_WARNINGS:
+            print(f"… and {len(plan.warnings) - _MOST_WARNINGS} more warnings", file=sys.stderr)  # noqa: T201
     return render_plan(plan)
 
 

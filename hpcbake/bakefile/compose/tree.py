@@ -260,6 +260,10 @@ def resolve_scalar(text: str) -> Scalar:
     return text
 
 
+#: No integer of 64 bits has more, in any base.
+_MOST_DIGITS = 64
+
+
 def _find_integer(text: str) -> int | None:
     sign = -1 if text.startswith("-") else 1
     digits = text.lstrip("+-") if len(text) - len(text.lstrip("+-")) <= 1 else ""
@@ -270,6 +274,8 @@ def _find_integer(text: str) -> int | None:
         base = 8
     allowed = "0123456789abcdefABCDEF"[:base] if base <= 10 else "0123456789abcdefABCDEF"
     if not digits or any(c not in allowed for c in digits):
+        return None
+    if len(digits.lstrip("0")) > _MOST_DIGITS:
         return None
     value = sign * int(digits, base)
     return value if -(2**63) <= value < 2**64 else None
