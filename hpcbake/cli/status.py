@@ -16,6 +16,7 @@ from hpcbake.cli.world import connect
 from hpcbake.deliver.status import SiteStatus, StoredRelease, site_status
 from hpcbake.errors import ExitCode, HpcbakeError
 from hpcbake.model.site import Site
+from hpcbake.report.printable import printable
 
 
 @click.command("status")
@@ -25,7 +26,8 @@ from hpcbake.model.site import Site
 def command(site_names: tuple[str, ...], site_configs: Path, verify: bool, as_json: bool) -> int:
     """Show what is on every site: images, releases, which is current, who vouched for it.
 
-    Looks, and changes nothing. Exit code 0 when every site is as its ledger says, 3 when something
+    Looks, and changes nothing; with --verify, a SIF whose bytes are not what was verified is set aside, unless users
+    reach it by `current` or a tag. Exit code 0 when every site is as its ledger says, 3 when something
     differs or a site does not answer, 43 when a SIF is not what was verified, 70 when a ledger was changed.
     """
     sites = read_sites(site_configs, site_names)
@@ -80,6 +82,11 @@ def _print(sites: list[Site], seen: list[SiteStatus | HpcbakeError]) -> None:
             if status.remedy:
                 console.print(f"  help: {status.remedy}", markup=False)
         else:
+            for image in status.images:
+                if image.hold:
+                    who = f" by {image.hold['by']}" if image.hold.get("by") else ""
+                    line = f"{site.name}: {image.name} is held at {image.current}{who}: ship does not promote it"
+                    console.print(f"\n{printable(line)}", markup=False)
             for problem in status.problems:
                 console.print(f"\n{site.name}: {problem}", markup=False, style="red")
 
@@ -90,7 +97,7 @@ def _release_cells(release: StoredRelease) -> list[str]:
         ", ".join(release.tags) or str(release.provenance.get("tag", "-")),
         release.digest.removeprefix("sha256:")[:12],
         "yes" if release.is_current else "",
-        release.state,
+        f"{release.state}, pinned" if release.is_pinned else release.state,
         ", ".join(filter(None, jobs)) or "-",
         str(release.provenance.get("delivered", "-")),
     ]
@@ -117,11 +124,14 @@ def _document(sites: list[Site], seen: list[SiteStatus | HpcbakeError]) -> dict[
                     {
                         "name": image.name,
                         "current": image.current or None,
+                        "hold": image.hold or None,
                         "releases": [
                             {
                                 "digest": release.digest,
                                 "state": release.state,
                                 "current": release.is_current,
+                                "pinned": release.is_pinned,
+                                "set_aside": release.set_aside or None,
                                 "tags": list(release.tags),
                                 "provenance": release.provenance,
                             }

@@ -47,14 +47,14 @@ def site_of(chain: Chain, name: str = "alder") -> Site:
 
 # ---- kill -9 at every rename ----------------------------------------------------------------------------------------
 
-#: Programs by which a switch changes names. Each call may be the last thing that the script lives to see.
+#: Programs by which a switch changes names: before the nth of them the script is killed. (After the nth is before the
+#: next, as far as names go.)
 _DEADLY = """
 hpcbake_calls=0
 deadly() {
   hpcbake_calls=$((hpcbake_calls + 1))
-  if [ "$hpcbake_calls" -eq KILL_AT ] && [ WHEN = before ]; then kill -9 "$self"; sleep 5; fi
-  command "$@" || return
   if [ "$hpcbake_calls" -eq KILL_AT ]; then kill -9 "$self"; sleep 5; fi
+  command "$@"
 }
 mv() { deadly mv "$@"; }
 ln() { deadly ln "$@"; }
@@ -76,15 +76,22 @@ class WrappedNode:
 
 
 class DyingNode(WrappedNode):
-    """Its script is killed at its nth rename."""
+    """Its first script is killed at its nth rename, if it comes to that: then `has_killed`."""
 
-    def __init__(self, node: Node, kill_at: int, when: str) -> None:
+    def __init__(self, node: Node, kill_at: int) -> None:
         super().__init__(node)
-        self.kill_at, self.when = kill_at, when
+        self.kill_at = kill_at
+        self.has_killed = False
 
     def run_script(self, script: str, *, timeout_s: float, secret_stdin: bytes = b"") -> Outcome:
-        text = _DEADLY.replace("KILL_AT", str(self.kill_at)).replace("WHEN", self.when)
-        return self.node.run_script(f"{text}\n{script}", timeout_s=timeout_s, secret_stdin=secret_stdin)
+        if self.has_killed:
+            return self.node.run_script(script, timeout_s=timeout_s, secret_stdin=secret_stdin)
+        deadly = _DEADLY.replace("KILL_AT", str(self.kill_at)) + script
+        try:
+            return self.node.run_script(deadly, timeout_s=timeout_s, secret_stdin=secret_stdin)
+        except SiteUnreachableError:
+            self.has_killed = True
+            raise
 
 
 def switch_back_and_forth(chain: Chain, site: Site, digests: tuple[str, str], node: Node) -> None:
@@ -112,42 +119,38 @@ def switch_back_and_forth(chain: Chain, site: Site, digests: tuple[str, str], no
 
 
 def test_killed_at_every_rename_users_have_the_old_or_the_new(chain: Chain) -> None:
-    """Promote and rollback, before and after each mv and ln: `current`, tag and modulefile always name a whole SIF.
+    """Promote and rollback, at each mv and ln: `current`, tag and modulefile always name a whole SIF.
 
     The oracle is readlink and sha256sum; the next attempt needs no help, and at the end ledger and links agree.
     """
     digests = (release(chain, "first"), release(chain, "second"))
     site = site_of(chain)
-    known = {
-        chain.lab.ssh("alder", f"sha256sum {chain.root}/sif/{chain.image}/{Digest(d).hex}.sif").stdout.split()[0]
-        for d in digests
-    }
+    folder = f"{chain.root}/sif/{chain.image}"
+    known = {chain.lab.ssh("alder", f"sha256sum {folder}/{Digest(d).hex}.sif").stdout.split()[0] for d in digests}
     deaths = 0
-    for when in ("before", "after"):
-        for kill_at in range(1, 30):
-            node = DyingNode(OpenSshNode(site), kill_at, when)
-            before = chain.readlink("alder")
-            try:
-                switch_back_and_forth(chain, site, digests, node)
-            except HpcbakeError as error:
-                assert isinstance(error, SiteUnreachableError) or error.kind == "site.killed", error.message
-                deaths += 1
-                died = True
-            else:
-                died = False
-            for name in ("current", "1.0"):
-                link = chain.readlink("alder", name)
-                assert re.fullmatch(rf"\.\./sif/{chain.image}/[0-9a-f]{{64}}\.sif", link), (when, kill_at, name, link)
-                sha = chain.lab.ssh("alder", f"sha256sum {chain.root}/{chain.image}/{name}").stdout.split()[0]
-                assert sha in known, (when, kill_at, name)
-            module = chain.lab.ssh("alder", f"tail -n 2 {chain.root}/modules/{chain.image}/1.0").stdout
-            assert any(Digest(digest).hex in module for digest in digests), (when, kill_at)
-            if not died:
-                assert chain.readlink("alder") != before
-                break
-        else:
-            pytest.fail("it never came to its end")
-    assert deaths >= 10
+    for kill_at in range(1, 40):
+        node = DyingNode(OpenSshNode(site), kill_at)
+        try:
+            switch_back_and_forth(chain, site, digests, node)
+        except SiteUnreachableError:
+            assert node.has_killed
+        shown = chain.lab.ssh(
+            "alder",
+            f"cd {chain.root}/{chain.image} && readlink current 1.0; sha256sum current 1.0 | cut -c1-64;"
+            f"tail -n 2 ../modules/{chain.image}/1.0; tail -n 2 ../modules/{chain.image}/1.0.lua",
+        ).stdout.splitlines()
+        assert len(shown) == 8, (kill_at, shown)
+        for link in shown[:2]:
+            assert re.fullmatch(rf"\.\./sif/{chain.image}/[0-9a-f]{{64}}\.sif", link), (kill_at, link)
+        assert set(shown[2:4]) <= known, (kill_at, shown)
+        for line in shown[4:]:
+            assert any(Digest(digest).hex in line for digest in digests), (kill_at, line)
+        if not node.has_killed:
+            break
+        deaths += 1
+    else:
+        pytest.fail("it never came to its end")
+    assert deaths >= 6
     switch_back_and_forth(chain, site, digests, OpenSshNode(site))
     status = chain.run("status", "--site", "alder", "--verify")
     assert status.returncode == 0, status.stdout
@@ -251,27 +254,33 @@ def test_results_of_other_bytes_do_not_count(chain: Chain) -> None:
 # ---- clearing up on a bad day ---------------------------------------------------------------------------------------
 
 
-def test_gc_on_a_full_disk(chain: Chain) -> None:
-    """Not a byte left: what may go goes, what must stay stays whole."""
-    chain.root = f"/tight/{chain.root.rsplit('/', 1)[-1]}"
-    write_site(chain, "birch", runtime={"tmpdir": "/scratch"})
-    made = chain.lab.exec("birch", ["sh", "-c", f"mkdir {chain.root} && chown alice: {chain.root}"])
+@pytest.mark.parametrize("what", ["blocks", "inodes"])
+def test_gc_on_a_full_disk(chain: Chain, what: str) -> None:
+    """Not a byte left, or not a file: what may go goes, what must stay stays whole."""
+    container = chain.lab.container("alder")
+    mount = f"mount -t tmpfs -o size=24m,nr_inodes=600 tmpfs {chain.root} && chown alice: {chain.root}"
+    made = chain.lab.docker("exec", "--privileged", container, "sh", "-c", f"mkdir {chain.root} && {mount}")
     assert made.returncode == 0, made.stderr
     try:
-        first, second = release(chain, "first", "birch"), release(chain, "second", "birch")
+        write_site(chain, "alder", runtime={"tmpdir": "/tmp"})
+        first, second = release(chain, "first"), release(chain, "second")
         filler = f"{chain.root}/filler"
-        chain.lab.ssh("birch", f"head -c 100M /dev/zero >{filler}; for i in 1 2 3 4; do echo x >>{filler}.$i; done")
-        refused = chain.lab.ssh("birch", f"head -c 8192 /dev/zero >{chain.root}/more && echo wrote")
-        assert "wrote" not in refused.stdout
-        done = chain.run("gc", "--keep", "1", "--site", "birch")
+        fill = {
+            "blocks": f"head -c 100M /dev/zero >{filler}; for i in 1 2 3 4; do echo x >>{filler}.$i; done",
+            "inodes": f"mkdir {filler}; cd {filler}; i=0; while : >$i; do i=$((i + 1)); done",
+        }[what]
+        chain.lab.ssh("alder", fill)
+        probe = {"blocks": "head -c 8192 /dev/zero >more && echo wrote", "inodes": ": >more && echo wrote"}[what]
+        assert "wrote" not in chain.lab.ssh("alder", f"cd {chain.root} && {probe}").stdout
+        done = chain.run("gc", "--keep", "1", "--site", "alder")
         assert done.returncode == 0, (done.stdout, done.stderr)
-        sifs = chain.lab.ssh("birch", f"cd {chain.root}/sif/{chain.image} && ls *.sif").stdout.split()
+        sifs = chain.lab.ssh("alder", f"cd {chain.root}/sif/{chain.image} && ls *.sif").stdout.split()
         assert sifs == [f"{Digest(second).hex}.sif"]
-        assert Digest(second).hex in chain.readlink("birch")
-        assert chain.run("status", "--site", "birch", "--verify").returncode == 0
+        assert Digest(second).hex in chain.readlink("alder")
+        assert chain.run("status", "--site", "alder", "--verify").returncode == 0
         assert first != second
     finally:
-        chain.lab.exec("birch", ["rm", "-rf", chain.root])
+        chain.lab.docker("exec", "--privileged", container, "umount", "-l", chain.root)
 
 
 def test_gc_without_slurm_s_word_removes_nothing(chain: Chain) -> None:
