@@ -31,9 +31,10 @@ PULL_CAUSES: tuple[PullCause, ...] = (
     ),
     PullCause(r"x509:|certificate", RegistryError, "registry.tls", "the registry's certificate is not trusted there",
               "install the registry's CA on the login node"),
-    PullCause(r"MANIFEST_UNKNOWN|manifest unknown|NAME_UNKNOWN", RegistryError, "registry.not-found",
-              "the registry does not have this digest", "push again: hpcbake build"),
-    PullCause(r"UNAUTHORIZED|authentication required|unauthorized|DENIED|(?<!permission )denied:", RegistryError,
+    PullCause(r"MANIFEST_UNKNOWN|manifest unknown|NAME_UNKNOWN|status(?: code)?:? 404\b", RegistryError,
+              "registry.not-found", "the registry does not have this digest", "push again: hpcbake build"),
+    PullCause(r"UNAUTHORIZED|authentication required|unauthorized|DENIED|(?<!permission )denied:|"
+              r"status(?: code)?:? 40[13]\b", RegistryError,
               "registry.auth", "the registry refused the login", "log in on this machine: docker login REGISTRY"),
     PullCause(r"'noexec' mount option", SiteResourceError, "site.noexec",
               "the file system it unpacks on is mounted noexec",

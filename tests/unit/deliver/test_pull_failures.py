@@ -17,6 +17,12 @@ CASES: list[tuple[str, type[HpcbakeError], str]] = [
     ("MANIFEST_UNKNOWN: manifest unknown; map[Tag:1]", RegistryError, "registry.not-found"),
     ("unauthorized: authentication required", RegistryError, "registry.auth"),
     ("denied: requested access to the resource is denied", RegistryError, "registry.auth"),
+    (
+        'GET http://localhost:5000/v2/x: unexpected status code 401 Unauthorized: {"errors":[]}',
+        RegistryError,
+        "registry.auth",
+    ),
+    ("GET http://localhost:5000/v2/x: unexpected status code 404 Not Found", RegistryError, "registry.not-found"),
     ("toomanyrequests: You have reached your pull rate limit", RegistryTempError, "registry.rate-limit"),
     ("received unexpected HTTP status: 429 Too Many Requests", RegistryTempError, "registry.rate-limit"),
     ("received unexpected HTTP status: 503 Service Unavailable", RegistryTempError, "registry.unreachable"),
