@@ -39,7 +39,7 @@ def _settings(value: object, section: str, lines: Mapping[str, int]) -> Iterator
     for name, entry in SECTIONS[section].items():
         key = f"{section}.{name}" if section else name
         found = _attribute(value, name)
-        if key in SECTIONS and not isinstance(found, tuple):
+        if key in SECTIONS and found is not None and not isinstance(found, tuple):
             yield from _settings(found, key, lines)
         else:
             yield Setting(key, None if found == "" else _plain(found, entry), lines.get(key))
