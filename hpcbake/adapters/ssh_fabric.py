@@ -6,6 +6,7 @@ known_hosts files list, and a policy that refuses everything else before a singl
 
 from __future__ import annotations
 
+import base64
 import logging
 import socket
 import threading
@@ -44,6 +45,7 @@ from hpcbake.adapters.remote_script import (
     wrap_script,
 )
 from hpcbake.adapters.ssh_config import Hop, resolve_hops
+from hpcbake.adapters.ssh_pulse import INTERVAL_S, Pulse
 from hpcbake.adapters.ssh_transport import preferred_algorithms, transport_asking_for
 from hpcbake.errors import HpcbakeError, SiteTrustError, SiteUnreachableError
 from hpcbake.model.ports import Outcome
@@ -55,7 +57,6 @@ logging.getLogger("paramiko").propagate = False
 
 _CONNECT_ATTEMPTS = 3
 _CROWDED_ATTEMPTS = 8
-_KEEPALIVE_S = 15
 _PIECE = 128 * 1024
 #: The largest packet that OpenSSH takes on a channel.
 _PACKET = 32 * 1024
@@ -69,9 +70,10 @@ _TAIL = 4096
 class FabricNode:
     """A Node over fabric and paramiko. Connects at the first script; reconnects after a lost connection."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, pulse_s: float = INTERVAL_S) -> None:
         self.name = site.name
         self._login = site.login
+        self._pulse_s = pulse_s
         self._connection: fabric.Connection | None = None
         self.host_key = ""
 
@@ -91,9 +93,10 @@ class FabricNode:
             channel = _open_channel(transport, timeout_s=self._login.connect_timeout_s)
             try:
                 _exec(channel, command, timeout_s=min(self._login.connect_timeout_s, timeout_s))
-                stdout, stderr = _exchange(
-                    channel, feed, end=envelope.end_mark, deadline=started + timeout_s, stall_s=stall_s
-                )
+                with Pulse(transport, interval_s=self._pulse_s) as pulse:
+                    stdout, stderr = _exchange(
+                        channel, feed, pulse, end=envelope.end_mark, deadline=started + timeout_s, stall_s=stall_s
+                    )
             finally:
                 channel.close()
         except TimeoutError as error:
@@ -162,6 +165,28 @@ class FabricNode:
         self._connection = connection
 
 
+class _Connection(fabric.Connection):  # type: ignore[misc]  # fabric is untyped
+    """A fabric connection that does not wait an hour for a jump host that cannot reach the next one."""
+
+    def open_gateway(self) -> paramiko.Channel:
+        address = (self.host, int(self.port))
+        timeout_s = self.connect_kwargs["channel_timeout"]
+        return self.gateway.transport.open_channel("direct-tcpip", address, ("", 0), timeout=timeout_s)
+
+
+def _agent_key(hop: Hop) -> paramiko.PKey | None:
+    """The agent's key for one of this hop's own identities: with IdentitiesOnly no other may be offered."""
+    wanted = set()
+    for name in hop.identity_files:
+        with suppress(OSError, IndexError, ValueError):
+            wanted.add(base64.b64decode(Path(f"{name}.pub").read_text(encoding="ascii").split()[1]))
+    if not wanted:
+        return None
+    with suppress(SSHException, OSError):
+        return next((key for key in paramiko.Agent().get_keys() if key.asbytes() in wanted), None)
+    return None
+
+
 def _enough(state: RetryCallState) -> bool:
     """A server that takes few logins at a time (MaxStartups) takes ours when others are through: that is waited for."""
     error = state.outcome.exception() if state.outcome else None
@@ -172,7 +197,7 @@ def _enough(state: RetryCallState) -> bool:
 def open_hop(hop: Hop, gateway: fabric.Connection | None, site: str, timeout_s: float) -> fabric.Connection:
     """Connect and log in to one hop, through the one before it; its host key is judged before anything is sent."""
     known = find_known_keys(hop)
-    connection = fabric.Connection(
+    connection = _Connection(
         hop.hostname,
         user=hop.user,
         port=hop.port,
@@ -184,6 +209,7 @@ def open_hop(hop: Hop, gateway: fabric.Connection | None, site: str, timeout_s: 
         config=fabric.Config(ssh_config=paramiko.SSHConfig(), lazy=True),
         connect_kwargs={
             "key_filename": list(hop.identity_files),
+            "pkey": _agent_key(hop) if hop.identities_only else None,
             "allow_agent": not hop.identities_only,
             "look_for_keys": False,
             "banner_timeout": timeout_s,
@@ -204,7 +230,7 @@ def open_hop(hop: Hop, gateway: fabric.Connection | None, site: str, timeout_s: 
             connection.client.close()
         _raise_connect_failure(error, hop, site)
     transport = connection.transport
-    transport.set_keepalive(_KEEPALIVE_S)
+    transport.set_keepalive(int(INTERVAL_S))  # between scripts: firewalls forget who is silent
     with suppress(OSError, AttributeError):  # a socket through a jump host has no options
         transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
@@ -249,7 +275,7 @@ def _unreachable(error: Exception, where: str, site: str) -> SiteUnreachableErro
         kind, why = "ssh.refused", "connection refused"
     elif isinstance(error, socket.gaierror):
         kind, why = "ssh.resolve", "the name cannot be resolved"
-    elif isinstance(error, TimeoutError):
+    elif isinstance(error, TimeoutError) or "Timeout opening channel" in why:
         kind, why = "ssh.timeout", "no answer before the connect deadline"
     elif isinstance(error, ChannelException):
         kind, why = "ssh.refused", "the jump host could not connect to it"
@@ -300,7 +326,7 @@ def _exec(channel: paramiko.Channel, command: str, *, timeout_s: float) -> None:
 
 
 def _exchange(
-    channel: paramiko.Channel, feed: Feed, *, end: bytes, deadline: float, stall_s: float
+    channel: paramiko.Channel, feed: Feed, pulse: Pulse, *, end: bytes, deadline: float, stall_s: float
 ) -> tuple[bytes, bytes]:
     """Send the whole feed, read both streams to their ends.
 
@@ -328,6 +354,8 @@ def _exchange(
             return bytes(out), bytes(err)
         if now > deadline or (sending and now - taken_at > stall_s):
             raise TimeoutError
+        if pulse.is_dead:
+            raise SSHException("the server has not answered for a while: the way to it is cut, or it hangs")
         if len(out) + len(err) > _MAX_OUTPUT:
             raise SSHException(f"it printed more than {_MAX_OUTPUT} bytes")
         if moved:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -323,6 +324,26 @@ def test_a_key_with_a_passphrase_is_told(way: Way) -> None:
     assert "ssh-add" in failure.remedy
 
 
+@both
+def test_a_key_with_a_passphrase_in_an_agent_is_used(
+    way: Way, make_node: NodeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with IdentitiesOnly, as most people have it; of the agent's other keys none is offered."""
+    server = known_server(way)
+    started = subprocess.run(["ssh-agent", "-s"], check=True, capture_output=True, text=True).stdout
+    socket_path, pid = re.findall(r"=([^;]+);", started)
+    monkeypatch.setenv("SSH_AUTH_SOCK", socket_path)
+    try:
+        others = [make_key(way.folder / f"other{number}") for number in range(7)]
+        for key in (*others, way.user_key):
+            subprocess.run(["ssh-add", "-q", str(key)], check=True)
+        subprocess.run(["ssh-keygen", "-q", "-p", "-N", "a passphrase", "-f", str(way.user_key)], check=True)
+        assert way.node(make_node).run_script("echo here", timeout_s=20).stdout == "here\n"
+        assert server.log.count("Failed publickey") == 0
+    finally:
+        os.kill(int(pid), signal.SIGTERM)
+
+
 # ---- the network ----------------------------------------------------------------------------------------------------
 
 
@@ -430,6 +451,53 @@ def test_a_server_that_freezes_is_not_waited_for(way: Way) -> None:
     finally:
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)
+
+
+def test_a_connection_that_dies_silently_in_a_long_script_is_noticed(way: Way) -> None:
+    """A black hole in the middle of an hour's work: the server is asked, and does not answer."""
+    server = known_server(way)
+    node = FabricNode(way.site(), pulse_s=0.5)
+    way.nodes.append(node)
+    # Silence alone is no death: the script may be at work.
+    assert node.run_script("sleep 4; echo here", timeout_s=60).stdout == "here\n"
+    frozen: list[int] = []
+
+    def freeze() -> None:
+        frozen.extend(server.sessions())
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+
+    timer = threading.Timer(1.0, freeze)
+    timer.start()
+    try:
+        with pytest.raises(SiteUnreachableError) as caught:
+            node.run_script("sleep 300", timeout_s=600)
+        assert caught.value.kind == "ssh.lost"
+        assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
+    finally:
+        timer.join()
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+
+
+@both
+def test_a_login_node_that_its_jump_host_cannot_reach_costs_its_deadline(way: Way, make_node: NodeMaker) -> None:
+    """A firewall behind the bastion that swallows everything is not waited for either."""
+    jump = way.server("jump")
+    way.trust(jump)
+    with socket.socket() as deaf:  # a queue that is full: nobody is answered any more
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        fillers = [socket.socket() for _ in range(3)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(deaf.getsockname())
+        way.add_host("login", deaf.getsockname()[1], jump="jump")
+        began = time.monotonic()
+        assert isinstance(refusal(way, make_node, connect_timeout_s=2), SiteUnreachableError)
+        assert time.monotonic() - began < 60
+        for filler in fillers:
+            filler.close()
 
 
 @both
