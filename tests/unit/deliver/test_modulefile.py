@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from hpcbake.adapters.apptainer import SpythonCommands
-from hpcbake.deliver.modulefile import environment_name, render_module, render_wrapper
+from hpcbake.deliver.modulefile import environment_name, is_command_name, render_module, render_wrapper
+from hpcbake.errors import BugError
 from tests.golden.chain_texts import PLAIN, RICH, SITES, deployment
 
 COMMANDS = SpythonCommands()
@@ -100,8 +101,65 @@ def test_a_runtime_that_is_there_needs_no_prelude(tmp_path: Path) -> None:
 def test_tcl_reads_what_was_written(site: object) -> None:
     """Nothing in it is substituted."""
     where = PLAIN if site is PLAIN else RICH
-    head = 'proc setenv {n v} {puts "$n=$v"}\nproc module-whatis {t} {}\nproc prepend-path {n v} {}\n'
+    head = 'proc setenv {n v} {puts "$n=$v"}\nforeach n {module-whatis prepend-path conflict} {proc $n args {}}\n'
     text = head + render_module(deployment(where), where, COMMANDS, ("a",)).tcl + "\nModulesHelp\n"
     done = subprocess.run(["tclsh"], input=text, capture_output=True, text=True, check=False)
     assert done.stdout == f"HPC_APP_SIF={deployment(where).path}\n"
     assert "$HPC_APP_SIF" in done.stderr
+
+
+HOSTILE = (
+    "a b",
+    "it's",
+    'say "hi"',
+    "$HOME $(id) `id` [exec id] ${x}",
+    "]==] ]] --[[ back\\slash \\n",
+    "tab\tand newline\nend",
+    "päckchen \u2028 \udcff",
+    "{ unbalanced",
+)
+
+
+@pytest.mark.skipif(shutil.which("lua") is None, reason="there is no lua here")
+@pytest.mark.parametrize("text", HOSTILE)
+def test_lua_reads_any_text_as_it_is(text: str) -> None:
+    """Whatever a site's owner calls the runtime or the store."""
+    site = replace(PLAIN, runtime=replace(PLAIN.runtime, program=text))
+    module = render_module(deployment(site), site, COMMANDS, ("a",))
+    head = "function help(t) io.write(t) end whatis=print conflict=print setenv=print prepend_path=print "
+    head = head.replace("print", "function() end")
+    done = subprocess.run(["lua", "-"], input=(head + "\n" + module.lua).encode(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"run     {text} exec".encode("utf-8", "surrogateescape") in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("tclsh") is None, reason="there is no tclsh here")
+@pytest.mark.parametrize("text", [text for text in HOSTILE if text.isprintable() or "\n" in text])
+def test_tcl_reads_any_text_as_it_is(text: str) -> None:
+    """Nothing in it is substituted, and no brace ends the procedure that it stands in."""
+    site = replace(PLAIN, runtime=replace(PLAIN.runtime, program=text))
+    head = (
+        "foreach n {setenv module-whatis prepend-path conflict} {proc $n args {}}\nfconfigure stderr -encoding utf-8\n"
+    )
+    script = head + render_module(deployment(site), site, COMMANDS, ("a",)).tcl + "\nModulesHelp\n"
+    done = subprocess.run(
+        ["tclsh", "-encoding", "utf-8", "/dev/stdin"], input=script.encode(), capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"run     {text} exec".encode() in done.stderr
+
+
+@pytest.mark.parametrize("name", ["", "-x", ".", "..", "a/b", "a b", "a\nb", "$(id)", "a;b", "é"])
+def test_a_wrapper_has_a_plain_name(name: str) -> None:
+    """Whatever a provenance file says that somebody edited: no path, no option, no shell."""
+    assert not is_command_name(name)
+    with pytest.raises(BugError):
+        render_module(deployment(PLAIN), PLAIN, COMMANDS, (name,))
+
+
+def test_options_of_the_site_stand_before_the_sif() -> None:
+    """What a site's MPI asks for, one word each, quoted as such."""
+    site = replace(PLAIN, runtime=replace(PLAIN.runtime, exec_options=("--env", "A=b c", "--pwd", "/scratch")))
+    last = render_wrapper("solve", deployment(site), site, COMMANDS).splitlines()[-1]
+    assert last.startswith("exec apptainer exec --env 'A=b c' --pwd /scratch ")
+    assert last.endswith('.sif solve "$@"')
