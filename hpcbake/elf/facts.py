@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Machine(IntEnum):
@@ -40,8 +40,7 @@ class FileKind(Enum):
     OTHER = "other"  # object files, cores, kernel modules, debug files
 
 
-@dataclass(frozen=True)
-class VersionNeed:
+class VersionNeed(NamedTuple):
     """One `.gnu.version_r` entry: this library must define this version. Weak ones may be absent from glibc 2.30 on."""
 
     library: str

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from itertools import takewhile
 from typing import Any
 
 from hpcbake.elf.facts import ElfFacts, VersionNeed
@@ -175,8 +174,10 @@ def _dynamic_entries(layout: Layout, segment: Segment) -> list[tuple[int, int]]:
     content = layout.read(segment.offset, length - length % width, "the dynamic section")
     if not content:
         raise MalformedError("the dynamic section lies beyond the end of the file")
-    pairs: Iterator[tuple[int, int]] = struct.iter_unpack(layout.order + ("QQ" if layout.bits == 64 else "II"), content)
-    return list(takewhile(lambda pair: pair[0] != DT_NULL, pairs))
+    pairs: list[tuple[int, int]] = list(
+        struct.iter_unpack(layout.order + ("QQ" if layout.bits == 64 else "II"), content)
+    )
+    return pairs[: next((number for number, (tag, _) in enumerate(pairs) if tag == DT_NULL), len(pairs))]
 
 
 def _text(content: bytes) -> str:

@@ -29,7 +29,7 @@ _DAMAGE: tuple[type[Exception], ...] = (
 )
 
 #: Unpacked bytes handed on at a time: bounds memory also for input that expands a thousandfold.
-PIECE_BYTES = 1024 * 1024
+PIECE_BYTES = 512 * 1024
 _GZIP_WITH_HEADER = 31
 
 
