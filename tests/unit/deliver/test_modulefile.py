@@ -115,7 +115,7 @@ HOSTILE = (
     "$HOME $(id) `id` [exec id] ${x}",
     "]==] ]] --[[ back\\slash \\n",
     "tab\tand newline\nend",
-    "päckchen \u2028 \udcff",
+    "päckchen \u2028",
     "{ unbalanced",
 )
 
