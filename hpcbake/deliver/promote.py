@@ -9,9 +9,15 @@ from hpcbake.deliver.ledger import render_facts
 from hpcbake.deliver.modulefile import render_module
 from hpcbake.deliver.provenance import render_provenance
 from hpcbake.deliver.survey import link_target
-from hpcbake.errors import SiteUnreachableError, SmokeFailedError, SmokeUnknownError
+from hpcbake.errors import (
+    HpcbakeError,
+    SiteResourceError,
+    SiteUnreachableError,
+    SmokeFailedError,
+    SmokeUnknownError,
+)
 from hpcbake.model.artefacts import Deployment, Promotion, SmokeResult, SmokeStatus
-from hpcbake.model.ports import Node, RuntimeCommands
+from hpcbake.model.ports import Node, Outcome, RuntimeCommands
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Site
 from hpcbake.model.verdict import CompatReport
@@ -59,12 +65,24 @@ def promote(request: PromoteRequest, site: Site, *, node: Node, commands: Runtim
         outcome = node.run_script(render_promote_script(request, site, commands), timeout_s=_PROMOTE_TIMEOUT_S)
     except SiteUnreachableError as lost:
         return read_back(lost, site, image.name, image.digest, request.run, node=node)
-    answer = read_answer(outcome, site=site.name, step=f"promote {image.name}", needs=("was", "current"))
+    return read_switch(outcome, f"promote {image.name}", site, image.name, image.digest, request.run, node=node)
+
+
+def read_switch(
+    outcome: Outcome, step: str, site: Site, image: str, digest: Digest, run: str, *, node: Node
+) -> Promotion:
+    """What the script of a switch said; if somebody killed it, what is there."""
+    try:
+        answer = read_answer(outcome, site=site.name, step=step, needs=("was", "current"))
+    except SiteResourceError as killed:
+        if killed.kind != "site.killed":
+            raise
+        return read_back(killed, site, image, digest, run, node=node)
     before, after = answer.find("was"), answer.find("current")
-    return Promotion(site.name, image.name, image.digest, before, after, before != after, answer.all("note"))
+    return Promotion(site.name, image, digest, before, after, before != after, answer.all("note"))
 
 
-def read_back(lost: SiteUnreachableError, site: Site, image: str, digest: Digest, run: str, *, node: Node) -> Promotion:
+def read_back(lost: HpcbakeError, site: Site, image: str, digest: Digest, run: str, *, node: Node) -> Promotion:
     """What became of a switch to `digest` whose answer was lost: asked through a new connection.
 
     Raises `lost` when the site does not answer now either, or when `current` is not the wanted release.

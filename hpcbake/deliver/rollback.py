@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hpcbake.deliver.ledger import MOVES, LedgerEntry, render_members, rollback_path
 from hpcbake.deliver.mark import refuse_broken_ledger
 from hpcbake.deliver.modulefile import is_command_name, render_module
-from hpcbake.deliver.promote import read_back
+from hpcbake.deliver.promote import read_back, read_switch
 from hpcbake.deliver.status import StoredImage, StoredRelease, StoreLook
 from hpcbake.deliver.survey import link_target
 from hpcbake.errors import IntegrityError, SiteUnreachableError, SmokeUnknownError, UsageError
@@ -17,7 +17,7 @@ from hpcbake.model.artefacts import BuiltImage, Deployment, Promotion
 from hpcbake.model.ports import Node, RuntimeCommands
 from hpcbake.model.reference import Digest, parse_image_reference
 from hpcbake.model.site import Site
-from hpcbake.sites.scripts import read_answer, render_site_script, store_values
+from hpcbake.sites.scripts import render_site_script, store_values
 
 _TIMEOUT_S = 600.0
 _NUMBER = re.compile(r"#?[0-9]{1,9}")
@@ -178,9 +178,7 @@ def rollback(
         outcome = node.run_script(script, timeout_s=_TIMEOUT_S + request.lock_wait_s)
     except SiteUnreachableError as lost:
         return read_back(lost, site, image.name, image.digest, request.run, node=node)
-    answer = read_answer(outcome, site=site.name, step=f"roll back {image.name}", needs=("was", "current"))
-    before, after = answer.find("was"), answer.find("current")
-    return Promotion(site.name, image.name, image.digest, before, after, before != after, answer.all("note"))
+    return read_switch(outcome, f"roll back {image.name}", site, image.name, image.digest, request.run, node=node)
 
 
 def render_rollback_script(plan: RollbackPlan, request: RollbackRequest, site: Site, commands: RuntimeCommands) -> str:
