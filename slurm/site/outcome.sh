@@ -3,7 +3,8 @@
 # nothing. Values: image run lock_wait
 # shellcheck disable=SC1091,SC2154
 waited=0
-while grep -qs " $run\$" "$own/leases/promote/holder" && [ "$waited" -lt "$lock_wait" ]; do
+while grep -qs " $run\$" "$own/leases/promote/holder" && ! holder_is_dead "$own/leases/promote" &&
+  [ "$waited" -lt "$lock_wait" ]; do
   waited=$((waited + 1))
   sleep 1
 done
