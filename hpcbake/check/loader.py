@@ -22,6 +22,8 @@ _GLIBC_FOLDERS = {
 }
 _MUSL_FOLDERS = ("/lib", "/usr/local/lib", "/usr/lib")
 _TRIPLETS = {62: "x86_64-linux-gnu", 3: "i386-linux-gnu", 183: "aarch64-linux-gnu", 21: "powerpc64le-linux-gnu"}
+#: What `$PLATFORM` stands for, by machine.
+_PLATFORMS = {62: "x86_64", 3: "i686", 183: "aarch64"}
 #: Names that musl's loader answers with itself.
 _MUSL_OWN = ("libc.", "libpthread.", "librt.", "libm.", "libdl.", "libcrypt.", "libutil.", "libxnet.")
 _MAX_OBJECTS = 4096
@@ -195,6 +197,8 @@ class Loader:
     def _read_universe(self, path: str, elf: ElfFacts) -> Universe:
         facts = elf.loader
         is_musl = "musl" in path or "musl" in (elf.soname or "") or (elf.soname == "libc.so" and not elf.offers)
+        # Alpine's gcompat starts glibc's programs on musl: its "loader" is a small program without any version.
+        is_musl |= not elf.offers and self._tree.find_file("/lib/libgcompat.so.0") is not None
         if is_musl:
             return Universe("musl", path, self._musl_folders(path, elf), None, None, "lib")
         folder = path.rpartition("/")[0]
@@ -356,7 +360,8 @@ class Loader:
     def _expand(self, text: str, loaded: Loaded, universe: Universe) -> str:
         if "$" not in text:
             return text
-        for token, value in (("ORIGIN", loaded.origin), ("LIB", universe.lib_token), ("PLATFORM", "x86_64")):
+        platform = _PLATFORMS.get(loaded.elf.machine, "")
+        for token, value in (("ORIGIN", loaded.origin), ("LIB", universe.lib_token), ("PLATFORM", platform)):
             text = text.replace(f"${{{token}}}", value).replace(f"${token}", value)
         return text
 

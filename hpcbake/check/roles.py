@@ -30,8 +30,8 @@ _PYTHON_MODULE = re.compile(
 #: EL8 has its own Python as /usr/libexec/platform-python3.6 only.
 _PYTHON_PROGRAM = re.compile(r"(?:platform-)?python(?P<version>[0-9]\.[0-9]+)(?P<abi>[a-z]*)$")
 _PYTHON_LIBRARY = re.compile(r"libpython(?P<version>[0-9]\.[0-9]+)[a-z]*\.so[0-9.]*")
-#: Never loaded by the image's own programs: debug files, cross compilers' roots, kernels.
-_ASIDE = re.compile(r"^/(?:usr/lib/debug|boot|proc|sys)/|/lib/modules/|\.debug$")
+#: Never loaded by the image's own programs: debug files, kernels and their modules, firmware of devices.
+_ASIDE = re.compile(r"^/(?:usr/lib/debug|boot|proc|sys)/|/lib/(?:modules|firmware)/|\.debug$")
 
 
 class Role(Enum):
