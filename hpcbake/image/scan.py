@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hpcbake.elf import READER_VERSION
-from hpcbake.errors import IntegrityError, UncheckedError
+from hpcbake.errors import IntegrityError, RegistryError, UncheckedError
 from hpcbake.image.layer import LayerEntry, LayerFacts, MissedFilesError, ScanLimits, TooMuchError, read_layer
 from hpcbake.image.manifest import (
     Descriptor,
@@ -244,13 +244,33 @@ def _read_one(
     known = cache.load(key) if cache else None
     if known is not None:
         return known
+    no_layer = why_no_layer(descriptor.media_type)
+    if no_layer:
+        return LayerFacts(problems=[no_layer])
     try:
         facts = _stream_layer(source, descriptor, limits, stop)
     except TooMuchError as cause:
         return LayerFacts(problems=[str(cause)])
+    except RegistryError as cause:
+        if not _is_kept_elsewhere(descriptor.media_type):
+            raise
+        return LayerFacts(problems=[f"it is kept outside of the registry (a foreign layer): {cause.message}"])
     if cache:
         cache.store(key, facts)
     return facts
+
+
+def why_no_layer(media_type: str) -> str:
+    """Why a blob of this type cannot be read as files; empty for layers. What states no type is tried."""
+    if media_type.endswith("+encrypted"):
+        return "it is encrypted"
+    if media_type and "tar" not in media_type and "octet-stream" not in media_type:
+        return f"it is no file system layer but {media_type}"
+    return ""
+
+
+def _is_kept_elsewhere(media_type: str) -> bool:
+    return ".foreign." in media_type or ".nondistributable." in media_type
 
 
 def _stream_layer(source: BlobSource, descriptor: Descriptor, limits: ScanLimits, stop: threading.Event) -> LayerFacts:

@@ -6,12 +6,13 @@ import gzip
 import io
 import tarfile
 import time
+from collections.abc import Iterator
 
 import pytest
 import zstandard
 
-from hpcbake.errors import IntegrityError, UncheckedError
-from hpcbake.image import LayerFacts, Manifest, ScanLimits, scan_image
+from hpcbake.errors import IntegrityError, RegistryError, UncheckedError
+from hpcbake.image import Descriptor, LayerFacts, Manifest, ScanLimits, scan_image
 from hpcbake.image.manifest import OCI_INDEX, detect_media_type, parse_index, select_platform
 from hpcbake.image.scan import layer_instructions, readable_instruction
 from hpcbake.model.reference import Digest
@@ -237,6 +238,43 @@ def test_too_much_content_reaches_a_limit() -> None:
     scan = scan_image(MemoryImage([buffer.getvalue()]), limits=ScanLimits(layer_bytes=16 * 1024 * 1024))
     assert any("limit layer_bytes" in problem for problem in scan.problems)
     assert time.perf_counter() - started < 5
+
+
+LAYER_TYPES = {
+    "application/vnd.oci.image.layer.v1.tar+gzip": "",
+    "application/vnd.oci.image.layer.v1.tar+zstd": "",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": "",
+    "": "",
+    "application/vnd.oci.image.layer.v1.tar+gzip+encrypted": "encrypted",
+    "application/vnd.in-toto+json": "no file system layer",
+    "application/vnd.wasm.content.layer.v1+wasm": "no file system layer",
+}
+
+
+@pytest.mark.parametrize("media_type", LAYER_TYPES)
+def test_layers_that_hold_no_files(media_type: str) -> None:
+    """Encrypted layers and other blobs leave the image unread, and say why; they are not damage."""
+    image = MemoryImage([make_layer(FILES)])
+    content = image.top.content.replace(b"application/vnd.oci.image.layer.v1.tar+gzip", media_type.encode())
+    image.top = Manifest(content, image.top.media_type, Digest.of(content))
+    problems = " ".join(scan_image(image).problems)
+    assert (LAYER_TYPES[media_type] in problems) if LAYER_TYPES[media_type] else not problems
+
+
+def test_foreign_layers_that_the_registry_lacks() -> None:
+    """Old Windows images keep a layer elsewhere: unread, not an error of the registry."""
+
+    class Lacking(MemoryImage):
+        def open_blob(self, descriptor: Descriptor) -> Iterator[bytes]:
+            if "foreign" in descriptor.media_type:
+                raise RegistryError("registry.example.org has no blob")
+            return super().open_blob(descriptor)
+
+    image = Lacking([make_layer(FILES)])
+    foreign = b"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+    content = image.top.content.replace(b"application/vnd.oci.image.layer.v1.tar+gzip", foreign)
+    image.top = Manifest(content, image.top.media_type, Digest.of(content))
+    assert any("foreign layer" in problem for problem in scan_image(image).problems)
 
 
 def test_artifacts_are_no_images() -> None:
