@@ -137,7 +137,8 @@ def render_finding(finding: Finding, *, paths: int = 5) -> str:
     if finding.origin:
         lines += _labelled("from", [printable(finding.origin)])
     if len(finding.paths) > 1:
-        shown = [printable(path) for path in finding.paths[:paths]]
+        # One more line is no longer than saying that there is one more.
+        shown = [printable(path) for path in finding.paths[: paths if len(finding.paths) > paths + 1 else None]]
         hidden = len(finding.paths) - len(shown)
         lines += _labelled("files", [*shown, *([f"… and {hidden} more (all with --json)"] if hidden else [])])
     if finding.remedy:
@@ -153,7 +154,9 @@ def _labelled(label: str, texts: Sequence[str]) -> list[str]:
 
 def _sarif_result(finding: Finding) -> dict[str, object]:
     places = finding.paths[:20] or (finding.subject,)
-    return {
+    accepted = finding.evidence.get("accepted_until")
+    suppressed = {"suppressions": [{"kind": "external", "justification": f"accepted until {accepted}"}]}
+    return (suppressed if accepted else {}) | {
         "ruleId": finding.rule,
         "level": _SARIF_LEVELS[finding.severity],
         "message": {"text": f"{printable(finding.message)}. {printable(finding.remedy)}".strip()},

@@ -114,7 +114,10 @@ def print_reports(image: ScannedImage, reports: Sequence[CompatReport], *, show_
     hidden = 0
     for report in reports:
         for finding in report.findings:
-            if finding.severity is Severity.INFO and not show_all:
+            if "accepted_until" in finding.evidence and not show_all:
+                # Never out of sight: it will count again.
+                shown.setdefault(f"accepted: {printable(finding.message)} [{finding.rule}]", []).append(report.site)
+            elif finding.severity is Severity.INFO and not show_all:
                 hidden += 1
             else:
                 shown.setdefault(render_finding(finding), []).append(report.site)

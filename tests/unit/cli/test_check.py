@@ -129,6 +129,16 @@ def test_json(tmp_path: Path) -> None:
         jsonschema.validate({**document, "sites": [{**site, "verdict": "FINE"}]}, check_schema())
 
 
+def test_files_below_one_another(tmp_path: Path) -> None:
+    """Six files are all shown, of forty the first five and how many more there are; the ways to mend it one by one."""
+    for count, last in ((6, "/usr/local/bin/app5"), (40, "… and 35 more (all with --json)")):
+        files: Files = {f"usr/local/bin/app{n}": program(needs={"libc.so.6": ("GLIBC_2.34",)}) for n in range(count)}
+        lines = run(make_image(tmp_path, el8(), files, name=f"i{count}"), "--profile", "rocky-8.10").stdout.splitlines()
+        assert f"         {last}" in lines
+        ways = [line for line in lines if line.startswith("         or ")]
+        assert len(ways) == 2 and "manylinux_2_28" in ways[0] and "newer base" in ways[1]
+
+
 def test_hostile_names_are_escaped(tmp_path: Path) -> None:
     """A file name with escape sequences and broken bytes neither reaches the terminal nor breaks the JSON."""
     name = "usr/bin/\x1b[31mapp\udcff\n"
@@ -270,6 +280,11 @@ def test_policy_of_the_project(tmp_path: Path) -> None:
     Path("hpcbake-check.yaml").write_text("accept:\n  - {rule: glibc-too-new, until: 2999-01-01, reason: known}\n")
     result = run(image, "--profile", "rocky-8.10", "--all")
     assert result.return_value == 0 and "accepted until 2999-01-01: known" in result.stdout
+    sarif = tmp_path / "accepted.sarif"
+    brief = run(image, "--profile", "rocky-8.10", "--sarif", sarif)
+    assert "accepted: /usr/local/bin/app needs GLIBC_2.34" in brief.stdout, "accepted is not out of sight"
+    results = json.loads(sarif.read_text())["runs"][0]["results"]
+    assert [entry["ruleId"] for entry in results if entry.get("suppressions")] == ["glibc-too-new"]
     other = tmp_path / "other.yaml"
     other.write_text("accept: []\n")
     assert run(image, "--profile", "rocky-8.10", "--policy", other).return_value == 30
