@@ -74,10 +74,20 @@ def _parse_jump(login: Login, jump: str) -> tuple[str | None, str, int | None]:
     return match["user"], match["host"].strip("[]"), int(match["port"]) if match["port"] else None
 
 
-def has_control_path(login: Login) -> bool:
-    """Does the user's own configuration share connections to this host?"""
+def shares_connections(login: Login) -> bool:
+    """Does the user's own configuration share a connection to this host that outlives one call, or is one open?"""
     settings = _ask_ssh(login, login.host, login.user, login.port)
-    return settings.get("controlpath", ["none"])[0] not in ("none", "")
+    if settings.get("controlpath", ["none"])[0] in ("none", ""):
+        return False
+    makes_one = settings.get("controlmaster", ["false"])[0] not in ("false", "no")
+    if makes_one and settings.get("controlpersist", ["no"])[0] not in ("no", "false"):
+        return True
+    check = [*ssh_argv(login, *_where(login.user, login.port), "-O", "check"), "--", login.host]
+    return run_program(check, timeout_s=20).ok
+
+
+def _where(user: str | None, port: int | None) -> list[str]:
+    return [*(("-l", user) if user else ()), *(("-p", str(port)) if port else ())]
 
 
 def ssh_argv(login: Login, *options: str) -> list[str]:
@@ -104,9 +114,10 @@ def _ask_ssh(login: Login, host: str, user: str | None, port: int | None) -> dic
             remedy="correct `login.ssh_config`; for the lab's sites bring the lab up first: hpcbake lab up",
             kind="config.ssh",
         )
-    options = (["-l", user] if user else []) + (["-p", str(port)] if port else [])
     outcome = run_program(
-        [*ssh_argv(login, "-G", *options), "--", host], timeout_s=20, missing_remedy="install the OpenSSH client"
+        [*ssh_argv(login, "-G", *_where(user, port)), "--", host],
+        timeout_s=20,
+        missing_remedy="install the OpenSSH client",
     )
     if not outcome.ok:
         raise ConfigError(

@@ -1,8 +1,8 @@
 """Connections of the user's own ssh that many calls share (ControlMaster): one per host and process.
 
 Every call of `ssh` alone would connect and log in anew. Where a host asks for a password or a code, it is asked for
-once per host, a bastion before many sites included. A user whose ssh configuration names a ControlPath has arranged
-this already and is left alone.
+once per host, a bastion before many sites included. A user whose ssh configuration does this already, or who has opened
+such a connection by hand, is left alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hpcbake.adapters.processes import run_program
-from hpcbake.adapters.ssh_config import Hop, has_control_path, jump_argv, resolve_hops, ssh_argv
+from hpcbake.adapters.ssh_config import Hop, jump_argv, resolve_hops, shares_connections, ssh_argv
 from hpcbake.errors import ConfigError, PrereqError, SiteTrustError
 from hpcbake.model.site import Login
 
@@ -68,9 +68,8 @@ class Masters:
     # ---- one host ----
 
     def _is_arranged(self, login: Login) -> bool:
-        """Does the user's own configuration share connections to this host?"""
         if login not in self._arranged:
-            self._arranged[login] = has_control_path(login)
+            self._arranged[login] = shares_connections(login)
         return self._arranged[login]
 
     def jump_said(self, login: Login, site: str) -> str:

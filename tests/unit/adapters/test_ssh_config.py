@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from hpcbake.adapters.ssh_config import Hop, parse_ssh_settings, resolve_hops, ssh_argv
+from hpcbake.adapters.ssh_config import (
+    Hop,
+    jump_argv,
+    parse_ssh_settings,
+    resolve_hops,
+    shares_connections,
+    ssh_argv,
+)
 from hpcbake.errors import ConfigError
 from hpcbake.model.site import Login
 
@@ -158,3 +165,30 @@ def test_a_tilde_in_the_sites_ssh_config_is_the_home() -> None:
     """No shell is there to expand it."""
     argv = ssh_argv(Login("login", ssh_config="~/c"), "-G")
     assert argv == ["ssh", "-F", str(Path.home() / "c"), "-G"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shared"),
+    [
+        ("", False),
+        ("ControlPath none", False),
+        ("ControlMaster auto\n  ControlPath {0}/s\n  ControlPersist 10m", True),
+        ("ControlMaster auto\n  ControlPath {0}/s", False),
+        ("ControlPath {0}/s", False),
+    ],
+)
+def test_a_shared_connection_must_outlive_a_call(tmp_path: Path, text: str, shared: bool) -> None:
+    """ControlMaster without ControlPersist ends with the call that made it; a path alone has nobody behind it."""
+    config = tmp_path / "config"
+    config.write_text(f"Host h\n  HostName 127.0.0.1\n  {text.format(tmp_path)}\n")
+    assert shares_connections(Login("h", ssh_config=str(config))) is shared
+
+
+def test_jump_hosts_are_passed_by_ssh_itself() -> None:
+    """All of them, each with its user and port, asking nobody and trusting nobody new."""
+    hops = [Hop(name, "x", 22, "me", (), False, "x", ()) for name in ("outer", "inner")]
+    argv = jump_argv(Login("login"), hops, "[far]:22")
+    assert argv[argv.index("-J") + 1] == "me@outer:22"
+    assert argv[-4:] == ["-W", "[far]:22", "--", "ssh://me@inner:22"]
+    assert {"BatchMode=yes", "StrictHostKeyChecking=yes"} <= set(argv)
+    assert "-J" not in jump_argv(Login("login"), hops[:1], "[far]:22")
