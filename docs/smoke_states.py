@@ -8,19 +8,27 @@ from tables import NOTE, code, table
 
 from hpcbake.model.artefacts import SmokeResult, SmokeStatus
 from hpcbake.ship.evidence import smoke_error
-from hpcbake.smoke.conclude import ACTIVE_STATES, FAILED_STATES, PENDING_REASONS, Conclusion, Observation, conclude
+from hpcbake.smoke.conclude import (
+    ACTIVE_STATES,
+    FAILED_STATES,
+    PENDING_REASONS,
+    RESULT_GRACE_S,
+    Conclusion,
+    Observation,
+    conclude,
+)
 
 #: The remaining words of Slurm's own list of job states.
 _OTHER_STATES = (
     *("COMPLETED", "CANCELLED", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL"),
     *("LAUNCH_FAILED", "RECONFIG_FAIL", "REVOKED", "A_WORD_OF_THE_FUTURE"),
 )
-_PREFIX = "hpcbake-0123456789ab-"
+_NAME = "hpcbake-0123456789ab-0123456789abcdef.1.RUN"
 
 
 def conclusion_cells(seen: Observation) -> tuple[str, str, str]:
     """What `conclude` says once the grace is over: status, reason, and the exit code that the run gets for it."""
-    found = conclude(seen, name_prefix=_PREFIX, grace_over=True)
+    found = conclude(seen, name=_NAME, waited_s=RESULT_GRACE_S)
     if found is None:
         return "wait", "", ""
     return found.status.value.upper(), found.reason, _exit_text(found)
@@ -34,7 +42,7 @@ def _exit_text(found: Conclusion) -> str:
     return f"{int(failure.exit_code)} {failure.exit_code.name}"
 
 
-def _result_text(exit_code: object, why: str, name: str = f"{_PREFIX}1.RUN") -> str:
+def _result_text(exit_code: object, why: str, name: str = _NAME) -> str:
     return json.dumps({"kind": "hpcbake.smoke-result", "name": name, "exit_code": exit_code, "why": why})
 
 

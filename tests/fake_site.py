@@ -129,7 +129,8 @@ class FakeSite:
     def _submit(self, values: dict[str, str]) -> list[str]:
         number = str(100 + len(self.jobs))
         self.jobs[number] = {"name": values["job_name"], "test": values["test"], "hex": values["hex"]}
-        return [f"attempt /attempt/{number}", "state submitted", f"job {number}"]
+        name = f"{values['job_name']}.1.RUN"
+        return [f"attempt /attempt/{number}", "state submitted", f"job {number}", f"name {name}"]
 
     def _poll(self, values: dict[str, str]) -> list[str]:
         lines = ["squeue ok"]

@@ -20,7 +20,7 @@ from hpcbake.model.plan import Plan
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Site
 from hpcbake.ship.project import Project
-from hpcbake.smoke.smoke import SmokeRequest, render_jobs
+from hpcbake.smoke.submit import SmokeRequest, render_jobs
 
 #: Stands for a digest that only the build will tell.
 _UNBUILT = Digest("sha256:" + "0" * 64)
@@ -57,7 +57,13 @@ def _site_commands(
     if choices.until == "deliver":
         return lines
     deployment = Deployment(site.name, image, path, "0" * 64, 0, changed=True)
-    smoke = SmokeRequest(deployment, project.tests_for(image.name), run="RUN", template_folders=(Path.cwd() / "slurm",))
+    smoke = SmokeRequest(
+        deployment,
+        project.tests_for(image.name),
+        run="RUN",
+        template_folders=(Path.cwd() / "slurm",),
+        programs=project.exposed_by(image.name),
+    )
     lines += [f"sbatch --parsable job.sh   # smoke test {job.test.name}" for job in render_jobs(smoke, site, commands)]
     if choices.until == "promote":
         lines.append(f"mv -fT LINK {site.store.root}/{image.name}/{image.version}")

@@ -67,7 +67,10 @@ def _smoke_entry(result: SmokeResult) -> dict[str, object]:
         "job_id": result.job_id,
         "node": result.node,
         "duration_s": result.duration_s,
+        "max_rss_kb": result.max_rss_kb,
+        "memory_by": result.memory_by,
         "figures": dict(result.figures),
+        **({"reason": result.reason} if result.reason else {}),
     }
 
 

@@ -75,7 +75,8 @@ class SmokeTest:
     """One smoke test: a template under `slurm/` and what it is given.
 
     `command` is the argv inside the container; `expect_exit` and `expect_stdout` (a text its output must hold)
-    are what counts as passed.
+    are what counts as passed. `modules` are Python modules to import, `sites` patterns of the sites it runs at (none:
+    all).
     """
 
     name: str
@@ -84,11 +85,17 @@ class SmokeTest:
     expect_exit: int = 0
     expect_stdout: str = ""
     tasks: int = 1
+    modules: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SmokeResult:
-    """How one smoke test ended on a compute node. Times are seconds."""
+    """How one smoke test ended on a compute node. Times are seconds.
+
+    `duration_s` is the test's own time, without the reading of the SIF before it; `memory_by` says who measured
+    `max_rss_kb`: `sacct`, or the job itself.
+    """
 
     site: str
     image: str
@@ -105,6 +112,8 @@ class SmokeResult:
     log_tail: tuple[str, ...] = ()
     log_path: str = ""
     changed: bool = True
+    max_rss_kb: int | None = None
+    memory_by: str = ""
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,8 @@ class Runtime:
     plain_http: tuple[str, ...] = ()
     #: How SIFs come here: oras, docker, job, stream, or auto.
     way: str = "auto"
+    #: Fingerprint of the key that must have signed a SIF; None: nobody need have.
+    signed_by: str | None = None
     #: What a job that pulls asks Slurm for.
     pull_cpus: int | None = None
     pull_memory: str | None = None
@@ -94,8 +96,22 @@ class Store:
 
 
 @dataclass(frozen=True)
+class GpuJobs:
+    """What smoke jobs of the template `gpu` ask for in place of what every other one does; None: the same."""
+
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    gres: str | None = None
+
+
+@dataclass(frozen=True)
 class Slurm:
-    """What every smoke job of this site asks for, and how long hpcbake waits for it."""
+    """What every smoke job of this site asks for, and how long hpcbake waits for it.
+
+    `scheduler` of `local` stands for a machine without Slurm: the same jobs run in the background of the node itself.
+    """
 
     partition: str | None = None
     account: str | None = None
@@ -107,6 +123,13 @@ class Slurm:
     queue_deadline_s: float = 900.0
     run_deadline_s: float = 600.0
     poll_interval_s: float = 10.0
+    scheduler: str = "slurm"
+    gres: str | None = None
+    gpu: GpuJobs = field(default_factory=GpuJobs)
+    #: srun's --mpi: pmix, pmi2, none; None: what the site's Slurm takes by itself.
+    mpi: str | None = None
+    #: Patterns of the names of smoke tests that run here; none: all.
+    tests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

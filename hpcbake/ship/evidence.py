@@ -9,7 +9,9 @@ from hpcbake.errors import HpcbakeError, IntegrityError, SiteResourceError, Smok
 from hpcbake.model.artefacts import Deployment, SmokeResult, SmokeStatus
 from hpcbake.model.verdict import Finding
 from hpcbake.report.records import Release
-from hpcbake.smoke.conclude import NO_OUTPUT_CODE
+from hpcbake.smoke.conclude import NO_OUTPUT_CODE, NO_OUTPUT_REASON
+
+_SETTLED = (SmokeStatus.PASSED.value, SmokeStatus.SKIPPED.value)
 
 
 def release_before(found: Found) -> Release | None:
@@ -20,18 +22,40 @@ def release_before(found: Found) -> Release | None:
 
 def remembered(site: str, image: str, entry: Mapping[str, object]) -> SmokeResult:
     """A smoke result that an earlier run left in the provenance."""
-    figures = entry.get("figures")
+    figures, duration, memory = entry.get("figures"), entry.get("duration_s"), entry.get("max_rss_kb")
+    skipped = entry.get("status") == SmokeStatus.SKIPPED.value
     return SmokeResult(
         site=site,
         image=image,
         test=str(entry.get("test", "")),
         key=str(entry.get("key", "")),
-        status=SmokeStatus.PASSED,
+        status=SmokeStatus.SKIPPED if skipped else SmokeStatus.PASSED,
         job_id=str(entry.get("job_id", "")),
         node=str(entry.get("node", "")),
+        reason=str(entry.get("reason", "")),
+        duration_s=float(duration) if isinstance(duration, int | float) else None,
+        max_rss_kb=memory if isinstance(memory, int) else None,
+        memory_by=str(entry.get("memory_by", "")),
         figures=figures if isinstance(figures, dict) else {},
         changed=False,
     )
+
+
+def settled_tests(found: Found) -> dict[str, Mapping[str, object]]:
+    """Smoke tests of this very SIF that need not run again, by key: passed, or skipped by their node."""
+    entries = found.provenance.get("smoke", [])
+    return {
+        str(entry["key"]): entry
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, dict) and entry.get("status") in _SETTLED and entry.get("key")
+    }
+
+
+def smoke_words(result: SmokeResult) -> str:
+    """One test's end in a few words."""
+    if result.status is SmokeStatus.SKIPPED:
+        return f"{result.test} skipped ({result.reason})"
+    return f"{result.test} {result.status.value} on {result.node}"
 
 
 def finding_lines(findings: Sequence[Finding], *, is_alone: bool = False) -> list[str]:
@@ -69,6 +93,7 @@ def smoke_evidence(results: Sequence[SmokeResult]) -> dict[str, object]:
                 "exit": result.exit_code,
                 "node": result.node,
                 "duration_s": result.duration_s,
+                "max_rss_kb": result.max_rss_kb,
                 "reason": result.reason,
                 "figures": dict(result.figures),
                 "log": result.log_path,
@@ -89,7 +114,7 @@ def smoke_error(result: SmokeResult, site: str) -> HpcbakeError:
             kind="image.integrity",
             evidence=evidence,
         )
-    if result.exit_code == NO_OUTPUT_CODE:
+    if result.reason == NO_OUTPUT_REASON or result.exit_code == NO_OUTPUT_CODE:
         return SiteResourceError(
             f"{site}: smoke test {result.test} did not run ({where}): {result.reason}",
             remedy="the store must lie on a file system that compute nodes can write to",

@@ -11,6 +11,7 @@ from hpcbake.deliver.convert import ConvertSettings
 from hpcbake.errors import ConfigError
 from hpcbake.model.artefacts import SmokeTest
 from hpcbake.sites.document import Section, choice, integer, listing, parse_document, seconds, text
+from hpcbake.smoke.job import TEMPLATES
 
 _PATTERN = r"[A-Za-z0-9_*?\[\]!-]+"
 
@@ -22,7 +23,8 @@ _SMOKE = Section(
             "name of the test", pattern=r"[a-z0-9][a-z0-9-]{0,40}", expected="letters, digits and -", required=True
         ),
         "template": text(
-            "template under slurm/: cpu, command, or your own",
+            f"template under slurm/: {', '.join(TEMPLATES)}, or your own; default: the one that the test is named "
+            "after, else by what is given",
             pattern=r"[a-z0-9][a-z0-9_-]*",
             expected="a template's name",
         ),
@@ -30,9 +32,19 @@ _SMOKE = Section(
             text(pattern=_PATTERN, expected="a target name or pattern"), "targets it is for; default: all"
         ),
         "command": listing(text(), "argv inside the container"),
+        "modules": listing(
+            text(
+                pattern=r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*",
+                expected="a Python module such as numpy.linalg",
+            ),
+            "Python modules that must be importable (template python)",
+        ),
+        "sites": listing(
+            text(pattern=r"[a-z0-9*?\[\]!-]+", expected="a site's name or pattern"), "sites it runs at; default: all"
+        ),
         "expect_exit": integer("exit code that counts as passed", low=0, high=255),
         "expect_stdout": text("text that the command's output must hold"),
-        "tasks": integer("Slurm tasks", low=1, high=4096),
+        "tasks": integer("Slurm tasks; default: 1, for the template mpi 2", low=1, high=4096),
     },
     "one smoke test",
 )
@@ -61,6 +73,11 @@ CONVERT = Section(
         "processors": integer("processors that the conversion may use", low=1, high=1024),
         "memory": text("memory that mksquashfs may use", pattern=r"[0-9]+[KMG]", expected="a size such as 1G"),
         "timeout": seconds("how long one conversion may take"),
+        "sign": text(
+            "fingerprint of the PGP key in apptainer's keyring that signs every SIF",
+            pattern=r"[0-9A-Fa-f]{40}",
+            expected="the 40 hex digits of a fingerprint",
+        ),
     },
     "how the build host converts images to SIFs",
 )
@@ -106,12 +123,8 @@ def parse_project(content: str, path: str) -> Project:
         if names.count(name) > 1:
             raise ConfigError(f"{path}: two smoke tests are called {name!r}", remedy="rename one", kind="config.smoke")
     for test, _ in smoke:
-        if test.template == "command" and not test.command:
-            raise ConfigError(
-                f"{path}: smoke test {test.name!r} has no command",
-                remedy='add one: command: ["hpc-app", "--verify"]',
-                kind="config.smoke",
-            )
+        _require(path, test, "command", test.command, 'command: ["hpc-app", "--verify"]')
+        _require(path, test, "python", test.modules, "modules: [numpy]")
     expose = tuple(
         (tuple(item.get("commands", ())), tuple(item.get("targets", ()))) for item in values.get("expose", ())
     )
@@ -121,7 +134,27 @@ def parse_project(content: str, path: str) -> Project:
     return Project(smoke, expose, ConvertSettings(**convert))
 
 
+def _require(path: str, test: SmokeTest, template: str, given: Sequence[str], example: str) -> None:
+    if test.template == template and not given:
+        raise ConfigError(
+            f"{path}: smoke test {test.name!r} has no {example.partition(':')[0]}",
+            remedy=f"add: {example}",
+            kind="config.smoke",
+        )
+
+
 def _smoke_test(item: dict[str, Any]) -> SmokeTest:
     chosen = {key: value for key, value in item.items() if key != "targets"}
-    chosen.setdefault("template", "command" if chosen.get("command") else "cpu")
+    chosen.setdefault("template", _template_for(chosen))
+    if chosen["template"] == "mpi":
+        chosen.setdefault("tasks", 2)
     return SmokeTest(**chosen)
+
+
+def _template_for(item: dict[str, Any]) -> str:
+    """What a test without a template is meant as."""
+    if item["name"] in ("gpu", "mpi", "io", "python"):
+        return str(item["name"])
+    if item.get("modules"):
+        return "python"
+    return "command" if item.get("command") else "cpu"

@@ -34,13 +34,16 @@ from hpcbake.ship.evidence import (
     finding_lines,
     release_before,
     remembered,
+    settled_tests,
     smoke_error,
     smoke_evidence,
+    smoke_words,
 )
 from hpcbake.ship.journal import Journal
 from hpcbake.ship.ports import Listener, SiteNode, World
 from hpcbake.ship.times import render_utc
-from hpcbake.smoke.smoke import SmokeRequest, Submission, render_jobs, submit, wait
+from hpcbake.smoke.submit import SmokeRequest, Submission, render_jobs, skipped_results, submit
+from hpcbake.smoke.wait import wait
 
 T = TypeVar("T")
 
@@ -71,6 +74,8 @@ class ShipSettings:
     release_hold: bool = False
     #: A way of delivery for all sites; None: what each site says.
     way: str | None = None
+    #: Submit smoke jobs and leave them to themselves.
+    detach: bool = False
 
 
 @dataclass
@@ -259,12 +264,14 @@ class SiteRun:
             size_bytes=int(found.provenance.get("size_bytes", 0)),
             changed=False,
         )
-        passed = found.passed_tests()
-        jobs = render_jobs(self._smoke_request(item, deployment), self._site, self._world.commands)
-        if not found.is_current or not all(job.key in passed for job in jobs):
+        settled = settled_tests(found)
+        request = self._smoke_request(item, deployment)
+        jobs = render_jobs(request, self._site, self._world.commands)
+        if not found.is_current or not all(job.key in settled for job in jobs):
             return
         item.deployment = deployment
-        item.smoke = [remembered(self._site.name, item.image.name, passed[job.key]) for job in jobs]
+        item.smoke = skipped_results(request, self._site)
+        item.smoke += [remembered(self._site.name, item.image.name, settled[job.key]) for job in jobs]
         now = render_utc(self._world.clock.now())
         item.stages += [
             StageRecord("deliver", Outcome.UNCHANGED.value, now, 0.0, deliver_evidence(deployment)),
@@ -310,12 +317,23 @@ class SiteRun:
             retry_failed=self._settings.retry_failed,
             template_folders=self._settings.template_folders,
             lock_wait_s=self._settings.lock_wait_s,
+            programs=self._settings.expose.get(item.image.name, ()),
+            detach=self._settings.detach,
         )
 
     def _submit(self, item: _Progress, node: SiteNode) -> tuple[Outcome, dict[str, object]]:
         assert item.deployment is not None
         request = self._smoke_request(item, item.deployment)
-        item.submissions = submit(request, self._site, node=node, commands=self._world.commands)
+        name = item.image.name
+        item.smoke = skipped_results(request, self._site)
+        item.submissions = submit(
+            request,
+            self._site,
+            node=node,
+            commands=self._world.commands,
+            clock=self._world.clock,
+            on_progress=lambda text: self._listener.step("smoke", text, site=self._site.name, image=name),
+        )
         new = ", ".join(submission.job_id for submission in item.submissions if submission.is_new)
         text = f"job {new} submitted" if new else "every test has run before"
         self._listener.step("smoke", text, site=self._site.name, image=item.image.name)
@@ -335,7 +353,7 @@ class SiteRun:
                 node=node,
                 clock=self._world.clock,
                 on_progress=lambda submission, text: self._listener.step(
-                    "smoke", text, site=self._site.name, image=submission.deployment.image.name
+                    "smoke", text, site=self._site.name, image=submission.image
                 ),
             )
         except HpcbakeError as error:
@@ -344,7 +362,7 @@ class SiteRun:
             return
         duration = self._world.clock.monotonic() - began
         for item in waiting:
-            item.smoke = [result for result in results if result.image == item.image.name]
+            item.smoke += [result for result in results if result.image == item.image.name]
             self._judge_smoke(item, render_utc(started), duration)
 
     def _judge_smoke(self, item: _Progress, started: str, duration: float) -> None:
@@ -353,7 +371,7 @@ class SiteRun:
         if bad is None:
             status = Outcome.OK if any(result.changed for result in item.smoke) else Outcome.UNCHANGED
             item.stages.append(StageRecord("smoke", status.value, started, duration, smoke_evidence(item.smoke)))
-            said = ", ".join(f"{result.test} passed on {result.node}" for result in item.smoke)
+            said = ", ".join(map(smoke_words, item.smoke))
             self._listener.step("smoke", said, site=self._site.name, image=item.image.name)
             return
         self._fail(item, "smoke", smoke_error(bad, self._site.name), started, duration, smoke_evidence(item.smoke))

@@ -92,6 +92,7 @@ def sbatch_options(site: Site) -> list[str]:
         "account": slurm.account,
         "qos": slurm.qos,
         "constraint": slurm.constraint,
+        "gres": slurm.gres,
         "reservation": slurm.reservation,
     }
     return ["--ntasks=1", *(f"--{name}={value}" for name, value in options.items() if value)]

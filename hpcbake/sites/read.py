@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcbake.errors import ConfigError, UsageError
-from hpcbake.model.site import Gpu, Injection, Login, Profile, Runtime, Site, Slurm, Store
+from hpcbake.model.site import Gpu, GpuJobs, Injection, Login, Profile, Runtime, Site, Slurm, Store
 from hpcbake.sites.document import parse_document, suggest
 from hpcbake.sites.schema import SITE
 
@@ -31,14 +31,7 @@ def parse_site(content: str, path: str, *, environment: Mapping[str, str]) -> Si
         login=_login(values["login"], path, environment),
         store=Store(**values["store"]),
         runtime=Runtime(**_renamed(values.get("runtime", {}), pull_timeout="pull_timeout_s")),
-        slurm=Slurm(
-            **_renamed(
-                values.get("slurm", {}),
-                queue_deadline="queue_deadline_s",
-                run_deadline="run_deadline_s",
-                poll_interval="poll_interval_s",
-            )
-        ),
+        slurm=_slurm(values.get("slurm", {})),
         profile=profile_from_values(values.get("profile", {})),
         path=path,
     )
@@ -56,6 +49,15 @@ def _login(values: dict[str, Any], path: str, environment: Mapping[str, str]) ->
             kind="config.site",
         )
     return login
+
+
+def _slurm(values: dict[str, Any]) -> Slurm:
+    values = _renamed(
+        values, queue_deadline="queue_deadline_s", run_deadline="run_deadline_s", poll_interval="poll_interval_s"
+    )
+    if "gpu" in values:
+        values["gpu"] = GpuJobs(**values["gpu"])
+    return Slurm(**values)
 
 
 def profile_from_values(values: dict[str, Any]) -> Profile:

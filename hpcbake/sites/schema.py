@@ -79,6 +79,11 @@ RUNTIME = Section(
             doc="how SIFs come here: converted on the build host and pulled (`oras`) or sent (`stream`), or converted "
             "here, on the login node (`docker`) or in a job (`job`); `auto` takes the first that works",
         ),
+        "signed_by": text(
+            "fingerprint of the key that must have signed a SIF; its public part is in apptainer's keyring there",
+            pattern=r"[0-9A-Fa-f]{40}",
+            expected="the 40 hex digits of a fingerprint",
+        ),
         "pull_cpus": integer("CPUs of a job that pulls", low=1, high=256),
         "pull_memory": text(
             "memory of a job that pulls, as sbatch takes it", pattern=r"[0-9]+[KMGT]?", expected="a size such as 4G"
@@ -96,19 +101,52 @@ RUNTIME = Section(
     "the container runtime of the site",
 )
 
-SLURM = Section(
+_PARTITION = text(
+    "partition for smoke jobs, or several with commas",
+    pattern=rf"{_WORD}(?:,{_WORD})*",
+    expected="a word of letters, digits, dot, _ and -, or several with commas",
+)
+_CONSTRAINT = text("node features", pattern=r"[A-Za-z0-9_.,&|*()\[\]-]+", expected="node features as sbatch takes them")
+_GRES = text(
+    "generic resources, such as gpu:1 or gpu:a100:2",
+    pattern=r"[A-Za-z0-9][A-Za-z0-9_.:,=/-]*",
+    expected="resources as sbatch takes them, such as gpu:1",
+)
+
+GPU_JOBS = Section(
     {
-        "partition": text(
-            "partition for smoke jobs, or several with commas",
-            pattern=rf"{_WORD}(?:,{_WORD})*",
-            expected="a word of letters, digits, dot, _ and -, or several with commas",
-        ),
+        "partition": _PARTITION,
         "account": _word("account to charge"),
         "qos": _word("quality of service"),
-        "constraint": text(
-            "node features", pattern=r"[A-Za-z0-9_.,&|*()\[\]-]+", expected="node features as sbatch takes them"
+        "constraint": _CONSTRAINT,
+        "gres": _GRES,
+    },
+    "what jobs of the template `gpu` ask for instead",
+)
+
+SLURM = Section(
+    {
+        "scheduler": choice(
+            "slurm",
+            "local",
+            doc="who runs smoke jobs; `local`: no Slurm, they run in the background of the login node itself",
         ),
+        "partition": _PARTITION,
+        "account": _word("account to charge"),
+        "qos": _word("quality of service"),
+        "constraint": _CONSTRAINT,
         "reservation": _word("reservation to use"),
+        "gres": _GRES,
+        "gpu": GPU_JOBS.as_field(),
+        "mpi": text(
+            "how srun starts the ranks of the template `mpi`: pmix, pmi2, none; default: what the site's Slurm does",
+            pattern=r"none|pmi2|pmix(?:_v[0-9]+)?|cray_shasta|openmpi",
+            expected="a word of `srun --mpi=list`, such as pmix or pmi2",
+        ),
+        "tests": listing(
+            text(pattern=r"[a-z0-9*?\[\]!-]+", expected="a test's name or pattern"),
+            "smoke tests that run here, by name or pattern; default: all",
+        ),
         "time_limit": text(
             "time limit of a smoke job, as sbatch takes it", pattern=_SLURM_TIME, expected="a time such as 00:05:00"
         ),
@@ -187,6 +225,7 @@ SECTIONS: dict[str, dict[str, Field]] = {
     "store": dict(STORE.fields),
     "runtime": dict(RUNTIME.fields),
     "slurm": dict(SLURM.fields),
+    "slurm.gpu": dict(GPU_JOBS.fields),
     "profile": dict(PROFILE.fields),
     "profile.gpu": dict(GPU.fields),
     "profile.inject": dict(INJECTION.fields),

@@ -36,6 +36,11 @@ _FAILURES: dict[str, tuple[type[HpcbakeError], str, str]] = {
     "runtime": (SiteResourceError, "site.runtime", "correct `runtime.program` and `runtime.prelude` of the site"),
     "integrity": (IntegrityError, "image.integrity", "run the same command again: the SIF is pulled anew"),
     "content": (IntegrityError, "image.content", "run the same command again: the SIF is converted anew"),
+    "signature": (
+        IntegrityError,
+        "image.signature",
+        "SIFs are signed where the build host converts: `convert.sign` in hpcbake.yaml, and the way oras or stream",
+    ),
     "transfer": (IntegrityError, "image.transfer", "run the same command again: the SIF is sent anew"),
     "architecture": (IntegrityError, "image.architecture", "build for the architecture of the site"),
     "slurm-down": (SmokeUnknownError, "slurm.down", "run the same command again when Slurm answers"),
@@ -52,6 +57,10 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "promote": ("switch", "catalog"),
     "rollback": ("switch", "catalog"),
     "gc": ("used", "catalog"),
+    "submit": ("queue",),
+    "poll": ("queue",),
+    "cancel": ("queue",),
+    "collect": ("queue",),
 }
 
 

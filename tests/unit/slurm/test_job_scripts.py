@@ -22,7 +22,7 @@ from hpcbake.smoke.job import render_job
 from tests.site_stand import SiteStand, built_image
 
 SIF = b"the sif of the tests"
-RUNS = 'x86_64\nPRETTY_NAME="Rocky Linux 8.10 (Green Obsidian)"\nglibc 2.28\n'
+RUNS = "arch x86_64\nos Rocky Linux 8.10 (Green Obsidian)\nlibc glibc 2.28\nchecked hpc-app\nlooked yes\n"
 
 
 class JobStand:
@@ -57,7 +57,7 @@ class JobStand:
     def status(self) -> SmokeStatus:
         """What a run concludes from the result."""
         seen = Observation("17", result=(self.attempt / "result.json").read_text())
-        found = conclude(seen, name_prefix="hpcbake-x", grace_over=False)
+        found = conclude(seen, name="hpcbake-x.1.01RUN", waited_s=20.0)
         assert found is not None
         return found.status
 
@@ -74,14 +74,19 @@ def test_a_container_that_starts_passes(node: JobStand) -> None:
     assert (code, result["exit_code"], result["why"], node.status()) == (0, 0, "ok", SmokeStatus.PASSED)
     assert (result["name"], result["job_id"], result["node"]) == ("hpcbake-x.1.01RUN", "17", os.uname().nodename)
     assert "hpcbake-figure os=Rocky Linux 8.10 (Green Obsidian)\nhpcbake-figure libc=glibc 2.28" in out
+    assert result["elapsed_s"] >= 0
+    assert result["max_rss_kb"] > 0
 
 
 @pytest.mark.parametrize(
     ("out", "container_code", "why"),
     [
         ("", 255, "container-did-not-run"),
-        ("aarch64\n", 0, "wrong-architecture"),
-        ("", 0, "wrong-architecture"),
+        (RUNS.replace("x86_64", "aarch64"), 0, "wrong-architecture"),
+        ("", 0, "container-did-not-run"),
+        ("arch x86_64\n", 0, "container-did-not-run"),
+        (f"no-command hpc-app\n{RUNS}", 0, "command-missing"),
+        (f"missing hpc-app: libx.so.1 => not found\n{RUNS}", 0, "library-not-found"),
         ("exec format error\n", 1, "container-did-not-run"),
     ],
 )

@@ -15,14 +15,17 @@ from hpcbake.errors import HpcbakeError, SiteResourceError, SmokeUnknownError
 from hpcbake.model.artefacts import Deployment, SmokeResult, SmokeStatus, SmokeTest
 from hpcbake.model.site import Site
 from hpcbake.sites.scripts import Answer, parse_answer_lines
-from hpcbake.smoke.smoke import SmokeRequest, Submission, submit, wait
+from hpcbake.smoke.submit import SmokeRequest, Submission, submit
+from hpcbake.smoke.wait import wait
 from tests.clocks import FastClock
 from tests.site_stand import SiteStand, built_image
 
 KEY = "0123456789abcdef"
 
 
-def submit_script(stand: SiteStand, *, run: str = "01RUN", retry: str = "no", prelude: str = "") -> Answer:
+def submit_script(
+    stand: SiteStand, *, run: str = "01RUN", retry: str = "no", prelude: str = "", again_after: str = ""
+) -> Answer:
     """Submit one job of a script that only leaves its name, and give the answer, also that of a failure."""
     outcome = stand.run(
         "submit",
@@ -35,6 +38,10 @@ def submit_script(stand: SiteStand, *, run: str = "01RUN", retry: str = "no", pr
         retry=retry,
         job_script="#!/bin/sh\n#SBATCH --job-name=@NAME@\n#SBATCH --partition=debug\necho @ATTEMPT@",
         sbatch_grace=0,
+        again_after=again_after,
+        detach="no",
+        scheduler="slurm",
+        time_limit=300,
         prelude=f"{stand.prelude}\n{prelude}",
     )
     return parse_answer_lines(outcome.stdout)
@@ -241,7 +248,7 @@ def deployment(stand: SiteStand) -> Deployment:
 
 def submitted(stand: SiteStand, deployment: Deployment, *tests: SmokeTest) -> list[Submission]:
     request = SmokeRequest(deployment, tests or (SmokeTest("cpu"),), run="01RUN")
-    return submit(request, stand.site, node=stand.node, commands=SpythonCommands())
+    return submit(request, stand.site, node=stand.node, commands=SpythonCommands(), clock=FastClock())
 
 
 def waited(stand: SiteStand, submissions: Sequence[Submission], site: Site | None = None) -> list[SmokeResult]:
@@ -272,7 +279,7 @@ def test_a_job_that_left_nothing_is_unknown(stand: SiteStand, deployment: Deploy
         ("CANCELLED by 1000|0:0|n1", SmokeStatus.UNKNOWN),
         ("NODE_FAIL|1:0|n1", SmokeStatus.UNKNOWN),
         ("COMPLETED|0:0|n1", SmokeStatus.UNKNOWN),
-        ("FAILED|0:53|n1", SmokeStatus.UNKNOWN),
+        ("FAILED|0:53|n1", SmokeStatus.FAILED),
         ("", SmokeStatus.UNKNOWN),
     ],
 )
@@ -282,7 +289,7 @@ def test_accounting_is_asked_when_slurm_forgot(
     """A job that is gone and left nothing ended as sacct says: failed where it says so, never passed."""
     submissions = submitted(stand, deployment)
     stand.job(101).rename(stand.folder / "forgotten")
-    stand.tell("sacct", accounting)
+    stand.tell("sacct", f"101|{accounting}|1|\n101.batch|{accounting}|1|2048K" if accounting else "")
     (result,) = waited(stand, submissions)
     assert result.status is status
 
@@ -358,5 +365,5 @@ def test_a_prelude_that_ends_the_shell_has_told_nothing(stand: SiteStand, deploy
     site = replace(stand.site, slurm=replace(stand.site.slurm, prelude=line))
     request = SmokeRequest(deployment, (SmokeTest("cpu"),), run="01RUN")
     with pytest.raises(HpcbakeError, match="ended without saying") as caught:
-        submit(request, site, node=stand.node, commands=SpythonCommands())
+        submit(request, site, node=stand.node, commands=SpythonCommands(), clock=FastClock())
     assert caught.value.kind == "site.answer"

@@ -12,25 +12,28 @@ from hpcbake.model.artefacts import SmokeStatus
 from hpcbake.smoke.conclude import (
     ACTIVE_STATES,
     FAILED_STATES,
+    NO_OUTPUT_REASON,
     PENDING_REASONS,
     Observation,
     conclude,
     parse_result,
     pending_reason,
 )
-from hpcbake.smoke.smoke import parse_figures
+from hpcbake.smoke.wait import parse_figures
 
-PREFIX = "hpcbake-ab-01"
+NAME = "hpcbake-ab-01.1.01RUN"
+OVER = 20.0
 PASSED, FAILED, UNKNOWN = SmokeStatus.PASSED, SmokeStatus.FAILED, SmokeStatus.UNKNOWN
 
 
 def result(**facts: object) -> str:
-    document = {"kind": "hpcbake.smoke-result", "name": f"{PREFIX}.1.01RUN", "exit_code": 0, "why": "ok", "node": "n1"}
+    document = {"kind": "hpcbake.smoke-result", "name": NAME, "exit_code": 0, "why": "ok", "node": "n1"}
     return json.dumps({**document, "started": 10, "ended": 13, **facts})
 
 
-def status(**seen: str) -> SmokeStatus | None:
-    found = conclude(Observation("7", **seen), name_prefix=PREFIX, grace_over=True)
+def status(*, state: str = "", accounting: str = "", result: str = "", slurm_error: str = "") -> SmokeStatus | None:
+    seen = Observation("7", state, accounting=accounting, result=result, slurm_error=slurm_error)
+    found = conclude(seen, name=NAME, waited_s=OVER)
     return found.status if found else None
 
 
@@ -47,9 +50,61 @@ def status(**seen: str) -> SmokeStatus | None:
     ],
 )
 def test_the_jobs_own_word_decides(facts: dict[str, object], expected: SmokeStatus) -> None:
-    """Exit code 0 and `ok`, both, are a success; whatever Slurm says beside it."""
-    for state in ("", "RUNNING", "FAILED", "COMPLETED", "NODE_FAIL"):
+    """Exit code 0 and `ok`, both, are a success, as long as Slurm says nothing else."""
+    for state in ("", "RUNNING", "COMPLETING", "COMPLETED"):
         assert status(result=result(**facts), state=state) is expected
+
+
+@pytest.mark.parametrize("state", ["FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT", "CANCELLED", "NEW_WORD"])
+def test_a_success_that_slurm_contradicts_is_unknown(state: str) -> None:
+    """By squeue or by sacct: nobody can vouch for it."""
+    assert status(result=result(), state=state) is UNKNOWN
+    assert status(result=result(), accounting=f"{state}|0:9|n1") is UNKNOWN
+    assert status(result=result(why="skipped-no-gpu"), state=state) is UNKNOWN
+
+
+@pytest.mark.parametrize("state", ["FAILED", "OUT_OF_MEMORY", "TIMEOUT", "COMPLETED", ""])
+def test_a_failure_that_slurm_does_not_explain_otherwise_stands(state: str) -> None:
+    """The job said what it was."""
+    assert status(result=result(exit_code=3, why="exit-code-3"), state=state) is FAILED
+
+
+@pytest.mark.parametrize("state", ["NODE_FAIL", "PREEMPTED", "CANCELLED", "BOOT_FAIL"])
+def test_a_failure_by_the_clusters_doing_is_no_verdict(state: str) -> None:
+    """A command that was ended with its node says something of the node."""
+    found = conclude(
+        Observation("7", result=result(exit_code=3, why="exit-code-3"), state=state), name=NAME, waited_s=OVER
+    )
+    assert found is not None
+    assert (found.status, found.state) == (UNKNOWN, state)
+    assert found.reason == f"exit code 3; Slurm says {state}"
+
+
+def test_slurm_has_a_moment_to_agree() -> None:
+    """A result is there before Slurm has seen the job's end: asked once more, then it stands."""
+    seen = Observation("7", result=result(), state="RUNNING")
+    assert conclude(seen, name=NAME, waited_s=1.0) is None
+    found = conclude(seen, name=NAME, waited_s=5.0)
+    assert found is not None
+    assert found.status is PASSED
+
+
+@pytest.mark.parametrize(("out", "err"), [(None, 0), (9, 4), (10, 3)])
+def test_output_that_is_not_there_yet_is_waited_for(out: int | None, err: int) -> None:
+    """A shared file system may show the result before the end of the log; not for ever."""
+    seen = Observation("7", result=result(out_bytes=10, err_bytes=4), out_bytes=out, err_bytes=err)
+    assert conclude(seen, name=NAME, waited_s=19.0) is None
+    assert conclude(seen, name=NAME, waited_s=OVER) is not None
+    whole = Observation("7", result=result(out_bytes=10, err_bytes=4), out_bytes=10, err_bytes=4)
+    assert conclude(whole, name=NAME, waited_s=0.0) is not None
+
+
+def test_a_test_that_its_node_had_no_way_of_is_skipped() -> None:
+    """With the reason, and never passed."""
+    found = conclude(Observation("7", result=result(why="skipped-no-gpu-on-the-node")), name=NAME, waited_s=0.0)
+    assert found is not None
+    assert (found.status, found.reason) == (SmokeStatus.SKIPPED, "no gpu on the node")
+    assert status(result=result(why="skipped-no-gpu", exit_code=1)) is FAILED
 
 
 @pytest.mark.parametrize(
@@ -65,12 +120,17 @@ def test_the_jobs_own_word_decides(facts: dict[str, object], expected: SmokeStat
         result(name=None),
         result(exit_code="0"),
         result(exit_code=None),
+        result(exit_code=True),
+        result(name=f"{NAME}0"),
+        result(name=NAME.replace("01RUN", "01OTHER")),
+        result(job_id="8"),
+        "[" * 100_000,
         result()[:-1],
     ],
 )
 def test_what_is_not_this_attempts_result_is_none(text: str) -> None:
     """Half a file, another job's, another kind."""
-    assert parse_result(text, PREFIX) == {}
+    assert parse_result(text, NAME, "7") == {}
     assert status(result=text, state="COMPLETED") is UNKNOWN
 
 
@@ -108,16 +168,28 @@ def test_a_silent_scheduler_ends_nothing() -> None:
 
 
 def test_an_output_that_slurm_could_not_open_is_not_the_images_fault() -> None:
-    """0:53: the script never ran."""
-    found = conclude(Observation("7", accounting="FAILED|0:53|n1"), name_prefix=PREFIX, grace_over=True)
-    assert found is not None
-    assert (found.status, found.exit_code) == (UNKNOWN, "0:53")
+    """0:53, or in an older Slurm an end that left neither output nor result: the script never ran."""
+    for seen in (
+        Observation("7", accounting="FAILED|0:53|n1"),
+        Observation("7", state="FAILED", exit_code="0:53", out_bytes=0),
+        Observation("7", state="FAILED", exit_code="1:0"),
+    ):
+        found = conclude(seen, name=NAME, waited_s=OVER)
+        assert found is not None
+        assert (found.status, found.reason) == (FAILED, NO_OUTPUT_REASON)
+    for seen in (
+        Observation("7", state="FAILED", exit_code="0:9"),
+        Observation("7", state="FAILED", exit_code="1:0", out_bytes=0),
+    ):
+        found = conclude(seen, name=NAME, waited_s=OVER)
+        assert found is not None
+        assert (found.status, found.reason != NO_OUTPUT_REASON) == (FAILED, True)
 
 
 def test_a_shared_file_system_has_its_time() -> None:
     """Before the grace is over a missing result file means nothing."""
     for seen in (Observation("7"), Observation("7", state="COMPLETED"), Observation("7", state="FAILED")):
-        assert conclude(seen, name_prefix=PREFIX, grace_over=False) is None
+        assert conclude(seen, name=NAME, waited_s=0.0) is None
 
 
 @pytest.mark.parametrize(
@@ -126,28 +198,29 @@ def test_a_shared_file_system_has_its_time() -> None:
         ("TIMEOUT|0:0|n1", "time limit"),
         ("OUT_OF_MEMORY|0:125|n1", "out of memory"),
         ("FAILED|0:9|n1", "killed by signal 9"),
-        ("FAILED|2:0|n1", "FAILED 2:0"),
+        ("FAILED|1:9|n1", "FAILED 1:9"),
     ],
 )
 def test_a_failure_is_said_in_words(accounting: str, says: str) -> None:
     """Slurm's numbers are read for people."""
-    found = conclude(Observation("7", accounting=accounting), name_prefix=PREFIX, grace_over=True)
+    found = conclude(Observation("7", accounting=accounting), name=NAME, waited_s=OVER)
     assert found is not None
     assert (says in found.reason, found.node) == (True, "n1")
 
 
 def test_how_long_it_ran_is_the_nodes_own_measure() -> None:
-    """One clock, two times."""
-    found = conclude(Observation("7", result=result()), name_prefix=PREFIX, grace_over=False)
-    assert found is not None
-    assert (found.duration_s, found.node, found.exit_code) == (3.0, "n1", "0")
+    """One clock, two times; the test's own time where the job tells it."""
+    for facts, duration_s in (({}, 3.0), ({"elapsed_s": 1.25}, 1.25)):
+        found = conclude(Observation("7", result=result(**facts)), name=NAME, waited_s=0.0)
+        assert found is not None
+        assert (found.duration_s, found.node, found.exit_code) == (duration_s, "n1", "0")
 
 
 @given(st.text(), st.text(), st.text(), st.text(), st.booleans())
 def test_no_answer_breaks_the_rules(state: str, accounting: str, text: str, reason: str, grace: bool) -> None:
     """Whatever Slurm and the file system say, only a result of ours is a success."""
     seen = Observation("7", state=state, accounting=accounting, result=text, reason=reason)
-    found = conclude(seen, name_prefix=PREFIX, grace_over=grace)
+    found = conclude(seen, name=NAME, waited_s=OVER if grace else 0.0)
     assert found is None or found.status is not PASSED
 
 

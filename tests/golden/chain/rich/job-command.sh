@@ -13,24 +13,48 @@
 #SBATCH --no-requeue
 set -u
 attempt=@ATTEMPT@
+name=@NAME@
 sif=/gpfs/proj/hpcbake/sif/hpc-app/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.sif
-started=$(date +%s)
-why=died
+started=$(date +%s) began='' why=died
+uptime_s() { read -r seconds _ </proc/uptime && printf %s "$seconds"; }
+size_of() { wc -c 2>/dev/null <"$1" || echo 0; }
+figures() {
+  LC_ALL=C sed -n 's/^hpcbake-figure \([A-Za-z0-9_.-]\{1,40\}\)=\(.*\)/\1=\2/p' "$attempt/out" | tail -n 40 |
+    LC_ALL=C tr -cd '\012\040-\176' | sed 's/["\\]/\\&/g; s/=/": "/; s/^/"/; s/$/"/' | paste -s -d , -
+}
 # The verdict is this file, complete or absent: written under another name, then renamed.
 write_result() {
-  printf '{"kind": "hpcbake.smoke-result", "version": 1, "name": "@NAME@", "test": "%s", "exit_code": %s, ' \
-    command "$1" >"$attempt/.result"
-  printf '"why": "%s", "digest": "%s", "sif_sha256": "%s", "job_id": "%s", "node": "%s", "started": %s, "ended": %s}\n' \
-    "$why" sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98 "${SLURM_JOB_ID:-none}" "$(uname -n)" "$started" "$(date +%s)" >>"$attempt/.result"
-  sync "$attempt/.result"
-  mv -f "$attempt/.result" "$attempt/result.json"
+  kill "$sampler" 2>/dev/null
+  {
+    printf '{"kind": "hpcbake.smoke-result", "version": 1, "name": "%s", "test": "%s", "exit_code": %s, ' "$name" \
+      command "$1"
+    printf '"why": "%s", "digest": "%s", "sif_sha256": "%s", ' "$why" sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98
+    printf '"job_id": "%s", "node": "%s", ' "${SLURM_JOB_ID:-${HPCBAKE_JOB_ID:-none}}" "$(uname -n)"
+    printf '"started": %s, "ended": %s, "elapsed_s": %s, "max_rss_kb": %s, ' "$started" "$(date +%s)" \
+      "$(awk -v from="${began:-$(uptime_s)}" -v to="$(uptime_s)" 'BEGIN {printf "%.2f", to - from}')" \
+      "$(cat "$attempt/.memory" 2>/dev/null || echo null)"
+    printf '"out_bytes": %s, "err_bytes": %s, "figures": { %s }}\n' \
+      "$(size_of "$attempt/out")" "$(size_of "$attempt/err")" "$(figures)"
+  } >"$attempt/.result" && sync "$attempt/.result" && mv -f "$attempt/.result" "$attempt/result.json"
 }
+# The memory of this job's processes together, looked at twice a second; the most of it is kept.
+sample_memory() {
+  page_kb=$(($(getconf PAGESIZE 2>/dev/null || echo 4096) / 1024)) most=0
+  while now=$(cat /proc/[0-9]*/stat 2>/dev/null | awk -v top="$1" -v kb="$page_kb" '
+    {pid = $1; sub(/.*\) /, ""); parent[pid] = $2; pages[pid] = $22}
+    END {for (pid in pages) {
+      for (p = pid; p > 1 && p != top; p = parent[p]) if (++depth[pid] > 99) break
+      if (p == top) sum += pages[pid]
+    } print sum * kb}') && [ -d "/proc/$1" ]; do
+    if [ "$now" -gt "$most" ]; then most=$now; echo "$most" >"$attempt/.memory"; fi
+    sleep 0.5
+  done
+}
+sample_memory $$ >/dev/null 2>&1 </dev/null &
+sampler=$!
 trap 'write_result $?' EXIT
 # Slurm ends a job with TERM when it is cancelled and when its time is up: only the clock tells which.
-ended_from_outside() {
-  why=terminated
-  [ $(($(date +%s) - started)) -lt 93585 ] || why=time-limit
-}
+ended_from_outside() { [ $(($(date +%s) - started)) -lt 93585 ] && why=terminated || why=time-limit; }
 trap 'ended_from_outside; exit 143' TERM
 trap 'why=terminated; exit 130' INT
 # The site's own lines: they were not written for `set -u`.
@@ -42,6 +66,7 @@ module load apptainer
 export OMP_NUM_THREADS=2
 set +e -u
 [ "$(sha256sum "$sif" | cut -c1-64)" = fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98 ] || { why=sif-changed; exit 43; }
+began=$(uptime_s)
 # Proves: this command ends in the container with the exit code and the output that were asked for.
 apptainer exec --nv --bind /gpfs/proj --bind '/opt/my data:/data:ro' /gpfs/proj/hpcbake/sif/hpc-app/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.sif hpc-app --title 'it'"'"'s $HOME; `id`' '' >"$attempt/container.out"
 code=$?
