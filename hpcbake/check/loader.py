@@ -333,10 +333,10 @@ class Loader:
                 )
                 link = link.parent
             return
+        main = closure.program
+        while main.parent is not None:
+            main = main.parent
         if wanting.elf.runpath is None:
-            main = closure.program
-            while main.parent is not None:
-                main = main.parent
             link, has_seen_main = wanting, False
             while link is not None:
                 if link.elf.runpath is None:
@@ -345,7 +345,7 @@ class Loader:
                 link = link.parent
             if not has_seen_main and main.elf.runpath is None:
                 yield from self._split(main.elf.rpath or "", main, universe, f"RPATH of {main.path}")
-        yield from self._split(self.library_path, closure.program, universe, "LD_LIBRARY_PATH")
+        yield from self._split(self.library_path, main, universe, "LD_LIBRARY_PATH")
         yield from self._split(wanting.elf.runpath or "", wanting, universe, f"RUNPATH of {wanting.path}")
 
     def _split(self, text: str, loaded: Loaded, universe: Universe, how: str) -> Iterator[tuple[str, str]]:

@@ -247,6 +247,57 @@ def relative_library_path(shop: Workshop) -> Recipe:
 
 
 @recipe
+def library_path_with_origin(shop: Workshop) -> Recipe:
+    """$ORIGIN in the environment is the program's folder, also for what its libraries need."""
+    bar = foo(shop, "int bar(void) { return 7; }", soname="libbar.so.1")
+    inner = shop.gcc(
+        "int bar(void); int foo(void) { return bar(); }",
+        *("-shared", "-fPIC", "-Wl,-soname,libfoo.so.1", "-L.", "-lbar"),
+        inputs={"libbar.so": bar},
+    )
+    program = shop.gcc(
+        USES_FOO, "-L.", "-lfoo", "-Wl,--unresolved-symbols=ignore-in-shared-libs", inputs={"libfoo.so": inner}
+    )
+    files: Files = {"usr/bin/app": program, "usr/own/libfoo.so.1": inner, "usr/own/libbar.so.1": bar}
+    return Recipe(files, runs=True, env={"LD_LIBRARY_PATH": "$ORIGIN/../own"})
+
+
+@recipe
+def interpreter_behind_links(shop: Workshop) -> Recipe:
+    files: Files = {
+        "usr/bin/app": app(shop, "-Wl,--dynamic-linker=/opt/links/ld.so"),
+        "opt/links": Link("../usr/links"),
+        "usr/links/ld.so": Link("/lib64/ld-linux-x86-64.so.2"),
+        f"{FOLDER}/libfoo.so.1": foo(shop),
+    }
+    return Recipe(files, runs=True)
+
+
+@recipe
+def program_behind_links(shop: Workshop) -> Recipe:
+    """What is started by a link has $ORIGIN where it really lies."""
+    files: Files = {
+        "usr/bin/app": Link("../../opt/v1/bin/app"),
+        "opt/v1": Link("v1.0"),
+        "opt/v1.0/bin/app": app(shop, RUNPATH + ORIGIN_LIB),
+        "opt/v1.0/lib/libfoo.so.1": foo(shop),
+    }
+    return Recipe(files, runs=True)
+
+
+@recipe
+def library_in_a_subfolder_for_better_processors(shop: Workshop) -> Recipe:
+    """glibc-hwcaps: a broken copy for processors that nobody has is not loaded."""
+    broken = foo(shop, "int other(void) { return 0; }")
+    files: Files = {
+        "usr/bin/app": app(shop),
+        f"{FOLDER}/libfoo.so.1": foo(shop),
+        f"{FOLDER}/glibc-hwcaps/x86-64-v9/libfoo.so.1": broken,
+    }
+    return Recipe(files, runs=True)
+
+
+@recipe
 def library_path_comes_before_runpath(shop: Workshop) -> Recipe:
     good, bad = versioned(shop, "libfoo.so.1", "FOO_1"), versioned(shop, "libfoo.so.1", "FOO_0")
     files: Files = {
