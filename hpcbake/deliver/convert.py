@@ -52,6 +52,8 @@ class ConvertSettings:
     processors: int | None = None
     memory: str = "1G"
     timeout_s: float = 3600.0
+    #: Fingerprint of the PGP key in apptainer's keyring here that signs every SIF; None: they are not signed.
+    sign: str | None = None
 
 
 class SifConverter:
@@ -93,11 +95,13 @@ class SifConverter:
                 remedy="install apptainer here, or choose another way of delivery: --way docker",
                 kind="config.missing-program",
             )
-        with self._store.work_on(image.digest.hex) as work:
-            kept = self._store.find(image.digest.hex)
+        # A SIF that was kept unsigned, or signed by another key, is another SIF.
+        name = image.digest.hex + (f"-{self._settings.sign.lower()}" if self._settings.sign else "")
+        with self._store.work_on(name) as work:
+            kept = self._store.find(name)
             made = kept is None
             if kept is None:
-                kept = self._make(image, work)
+                kept = self._make(image, name, work)
             artifact = self._publish(image, kept, work) if publish else image.reference
         return ConvertedSif(kept.path, kept.sha256, kept.size_bytes, artifact, made)
 
@@ -110,7 +114,7 @@ class SifConverter:
                 self._version = ""
         return self._version
 
-    def _make(self, image: BuiltImage, work: Path) -> KeptSif:
+    def _make(self, image: BuiltImage, name: str, work: Path) -> KeptSif:
         need = int(image.size_bytes * ROOM_FACTOR)
         have = self._store.free_bytes()
         if have < need:
@@ -135,7 +139,31 @@ class SifConverter:
                 kind="image.content",
                 evidence={"output": "\n".join(differences)},
             )
-        return self._store.adopt(partial, image.digest.hex)
+        if self._settings.sign:
+            self._sign(image, partial, self._settings.sign)
+        return self._store.adopt(partial, name)
+
+    def _sign(self, image: BuiltImage, partial: Path, fingerprint: str) -> None:
+        program = self._settings.program
+        listed = self._run([program, "key", "list", "--secret"], timeout_s=60, environment=self._environment)
+        number = find_key(listed.stdout, fingerprint)
+        if number is None:
+            raise PrereqError(
+                f"cannot sign the SIF of {image.name}: apptainer's keyring here has no secret key {fingerprint}",
+                remedy=f"`{program} key list --secret` shows what is there; correct `convert.sign` of hpcbake.yaml",
+                kind="config.signing-key",
+            )
+        argv = [program, "sign", "--keyidx", str(number), str(partial)]
+        # The runtime's cache folder also tells a runtime in a container which folder it shall see.
+        environment = {**self._environment, "APPTAINER_CACHEDIR": str(partial.parent / "cache")}
+        signed = self._run(argv, timeout_s=600, environment=environment)
+        if not signed.ok:
+            raise PrereqError(
+                f"cannot sign the SIF of {image.name}: `{program} sign` ended with {signed.exit_code}",
+                remedy="a key that signs unattended has no passphrase: keep it where only this account can read it",
+                kind="config.signing-key",
+                evidence={"output": signed.tail()},
+            )
 
     def _build(self, image: BuiltImage, work: Path, partial: Path) -> None:
         partial.unlink(missing_ok=True)
@@ -200,6 +228,18 @@ class SifConverter:
             # By tag: some registries remove what has none. The digest is what sites are given.
             self._registry.put_manifest(place.with_tag(artifact_tag(image.digest)), manifest, _MANIFEST_TYPE)
         return place
+
+
+def find_key(listing: str, fingerprint: str) -> int | None:
+    """The number of a key in what `apptainer key list --secret` prints, or None."""
+    number = None
+    for line in listing.splitlines():
+        if found := re.match(r"(\d+)\)", line):
+            number = int(found[1])
+        shown = re.match(r"\s*Fingerprint:\s*([0-9A-Fa-f]+)", line)
+        if shown and shown[1].upper() == fingerprint.upper():
+            return number
+    return None
 
 
 def artifact_tag(digest: Digest) -> str:

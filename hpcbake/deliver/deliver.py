@@ -141,6 +141,7 @@ def render_deliver_script(request: DeliverRequest, site: Site, commands: Runtime
         pull_timeout=int(site.runtime.pull_timeout_s),
         expected_sha256=converted.sha256 if converted else "",
         expected_content=request.expected_content,
+        signed_by=(site.runtime.signed_by or "").upper(),
         sif_mode=site.store.mode,
         sif_group=site.store.group or "",
         provenance=render_provenance(

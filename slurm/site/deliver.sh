@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings one digest into the store: lease, room, fetch to a partial name, verify, fsync, rename.
 # Values: way tmpdir image hex arch_id need_kb pull_command pull_timeout sbatch_command poll_interval program prelude
-# expected_sha256 expected_content sif_mode sif_group provenance
+# expected_sha256 expected_content signed_by sif_mode sif_group provenance
 # Ways docker and job convert the image here; oras and stream bring a SIF that the build host has verified, whose sum
 # is expected_sha256. The way stream has the SIF's bytes on standard input, the others user and password, if any.
 # shellcheck disable=SC2154,SC1091
@@ -220,6 +220,13 @@ sha256=$(sha256_of "$partial")
 [ ${#sha256} -eq 64 ] || fail integrity "cannot read $partial back"
 [ -z "$expected_sha256" ] || [ "$sha256" = "$expected_sha256" ] ||
   fail "$cut" "sha256 $expected_sha256 expected, $sha256 received ($size bytes)"
+if [ -n "$signed_by" ]; then
+  [ "$way" != stream ] || find_runtime
+  # --local: no key server is asked whom to trust. The exit code says that every signature holds, the list whose they are.
+  signers=$("$program" verify --local "$partial" 2>"$scratch/verify.log") ||
+    fail signature "the SIF is not signed as it must be: $(tail -n 1 "$scratch/verify.log")"
+  case $signers in *"$signed_by"*) ;; *) fail signature "the SIF is signed, but not by $signed_by" ;; esac
+fi
 
 if [ -n "$sif_group" ]; then chgrp "$sif_group" "$partial" 2>/dev/null || fail permission "cannot give the SIF to group $sif_group"; fi
 chmod "$sif_mode" "$partial" || fail permission "cannot set mode $sif_mode"

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -204,3 +205,40 @@ def test_a_pull_job_that_does_not_end_leaves_nothing(built: Chain) -> None:
     write_site(built, "alder", runtime={"way": "job"})
     assert deliver(built, reference, "--site", "alder")["exit"]["code"] == 0
     built.lab.ssh("alder", f"rm -f {program}")
+
+
+def test_signed_here_and_verified_there(built: Chain, tmp_path: Path) -> None:
+    """A site that wants a signature takes the SIF that this key signed, and neither an unsigned nor another's."""
+    lab, keys = built.lab, tmp_path / "keys"
+    keys.mkdir(mode=0o700)
+    built.environment["APPTAINER_KEYSDIR"] = str(keys)
+    environment = {**lab.env, "APPTAINER_KEYSDIR": str(keys), "APPTAINER_CACHEDIR": str(tmp_path / "cache")}
+    (tmp_path / "cache").mkdir()
+
+    def key(*words: str) -> str:
+        argv = [lab.env["HPCBAKE_APPTAINER"], "key", *words]
+        done = subprocess.run(argv, env=environment, check=True, capture_output=True, text=True, input="0\n")
+        return done.stdout
+
+    key("newpair", "--name", "baker", "--email", "b@example.org", "--comment", "", "--password", "", "--push=false")
+    (fingerprint,) = re.findall(r"Fingerprint:\s*([0-9A-F]{40})", key("list", "--secret"))
+    key("export", "--armor", str(tmp_path / "public.asc"))
+    there = f"/scratch/{built.namespace}-keys"
+    prelude = f"export APPTAINER_KEYSDIR={there}"
+    public = (tmp_path / "public.asc").read_text()
+    lab.ssh("alder", f"mkdir -m 700 {there}; {prelude}; cat >{there}/p.asc; apptainer key import {there}/p.asc", public)
+    try:
+        reference = at_root(built, "unsigned", way="stream", signed_by=fingerprint, prelude=prelude)
+        refused = deliver(built, reference, "--site", "alder")
+        assert (refused["exit"]["code"], refused["errors"][0]["kind"]) == (43, "image.signature")
+        (built.folder / "hpcbake.yaml").write_text(f"convert: {{sign: {fingerprint}}}\n")
+        accepted = deliver(built, reference, "--site", "alder")
+        assert accepted["exit"]["code"] == 0, accepted["errors"]
+        reference = at_root(built, "other-key", way="oras", signed_by="A" * 40, prelude=prelude)
+        other = deliver(built, reference, "--site", "alder")
+        assert (other["exit"]["code"], other["errors"][0]["kind"]) == (43, "image.signature")
+        assert f"not by {'A' * 40}" in other["errors"][0]["message"]
+    finally:
+        (built.folder / "hpcbake.yaml").unlink(missing_ok=True)
+        del built.environment["APPTAINER_KEYSDIR"]
+        lab.ssh("alder", f"rm -rf {there}")

@@ -32,12 +32,22 @@ class Apptainer:
         self.writes = writes
         self.builds: list[list[str]] = []
         self.environments: list[dict[str, str]] = []
+        self.keys = ""
+        self.signed: list[list[str]] = []
+        self.sign_end = Outcome(0)
 
     def __call__(self, argv: Sequence[str], *, timeout_s: float, environment: Mapping[str, str]) -> Outcome:
         if argv[1] == "--version":
             if not self.version:
                 raise PrereqError("not there")
             return Outcome(0, self.version + "\n")
+        if argv[1] == "key":
+            return Outcome(0, self.keys)
+        if argv[1] == "sign":
+            self.signed.append(list(argv[2:4]))
+            with Path(argv[-1]).open("ab") as file:
+                file.write(b", signed")
+            return self.sign_end
         self.builds.append(list(argv))
         self.environments.append(dict(environment))
         end = self.ends.pop(0) if self.ends else Outcome(0)
@@ -190,3 +200,38 @@ def test_no_room_here(tmp_path: Path) -> None:
     with pytest.raises(CantWriteError, match=r"needs \d+ kB to convert app and has \d+ kB"):
         stand.converter.convert(huge, publish=False)
     assert stand.apptainer.builds == []
+
+
+KEYS = """Private key listing (/home/me/.apptainer/keys/pgp-secret):
+
+0)  User:              other <o@example.org>
+    Fingerprint:       AAAABBBBCCCCDDDDEEEEFFFF0000111122223333
+1)  User:              baker (none) <b@example.org>
+    Fingerprint:       2F9ED66B0E037C2B3231E239CA0B5C2F806967C0
+"""
+KEY = "2f9ed66b0e037c2b3231e239ca0b5c2f806967c0"
+
+
+def test_signed_by_the_key_of_this_fingerprint(tmp_path: Path) -> None:
+    """The key is found by its fingerprint, never by its place; the unsigned SIF of the same image is another one."""
+    Stand(tmp_path, Apptainer()).converter.convert(IMAGE, publish=False)
+    apptainer = Apptainer()
+    apptainer.keys = KEYS
+    stand = Stand(tmp_path, apptainer, ConvertSettings(sign=KEY))
+    signed = stand.converter.convert(IMAGE, publish=True)
+    assert apptainer.signed == [["--keyidx", "1"]]
+    assert signed.made and signed.path.read_bytes().endswith(b", signed")
+    assert not stand.converter.convert(IMAGE, publish=True).made
+
+
+def test_no_such_key_and_a_key_that_does_not_sign(tmp_path: Path) -> None:
+    """Nothing is kept that should be signed and is not."""
+    apptainer = Apptainer()
+    stand = Stand(tmp_path, apptainer, ConvertSettings(sign=KEY))
+    with pytest.raises(PrereqError, match="has no secret key"):
+        stand.converter.convert(IMAGE, publish=False)
+    apptainer.keys, apptainer.sign_end = KEYS, Outcome(255, "", "FATAL: passphrase")
+    with pytest.raises(PrereqError, match="ended with 255") as caught:
+        stand.converter.convert(IMAGE, publish=False)
+    assert "passphrase" in str(caught.value.evidence["output"])
+    assert not list(tmp_path.glob("*.sif"))
