@@ -27,9 +27,13 @@ find_uses() {
     # Slurm's own copy is what runs, whatever became of the file.
     timeout 20 scontrol write batch_script "${job%%[_+]*}" - 2>/dev/null | head -c 262144
   done | tr -d '\000')
-  processes=$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\000' ' '
-    find /proc/[0-9]*/fd -lname "$(readlink -f "$root")/*" -printf '%l ' 2>/dev/null)
-  # Our own words are in there, too: this very script has no argument that names a SIF.
+  # Processes here name the store by its path; words alone may be anybody's.
+  real_root=$(readlink -f "$root")
+  processes=$(grep -aslF -e "$root/" -e "$real_root/" /proc/[0-9]*/cmdline 2>/dev/null | while read -r file; do
+    tr '\000\n' '  ' <"$file" 2>/dev/null
+    echo
+  done
+    find /proc/[0-9]*/fd -lname "$real_root/*" -printf '%l\n' 2>/dev/null)
   uses=$(printf '%s\n' "$queue" "$scripts" "$mine" "$processes")
 }
 # is_used IMAGE HEX: something names this release, or the image without saying which release. The reason is in $use.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcbake.deliver.gc import GcResult, collect
+from hpcbake.deliver.gc import GcResult, collect, take_inventory
 from hpcbake.deliver.mark import pin, unpin
 from hpcbake.errors import BusyError, StateError
 from hpcbake.model.reference import Digest
@@ -85,22 +85,24 @@ def test_a_pinned_release_stays_until_it_is_unpinned(stand_of_three: SiteStand) 
     assert sifs(stand) == {C.hex}
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
+def test_what_a_job_names_stays(stand_of_three: SiteStand) -> None:
+    """Whoever's it is, and however it names it; a job that names the image and no release keeps all of them."""
+    stand = stand_of_three
+    commands = (
         "apptainer exec ROOT/sif/app/HEX.sif x",
         "srun ROOT/app/1.0 x",
         "cd /somewhere/else; run /other/spelling/app/current",
         "  module load gcc app/1.0",
         "if true; then ml app; fi",
         "apptainer exec $APP_SIF x",
-    ],
-)
-def test_what_a_job_names_stays(stand_of_three: SiteStand, command: str) -> None:
-    """Whoever's it is, and however it names it; a job that names the image and no release keeps all of them."""
-    stand = stand_of_three
-    write_job(stand, 7, command.replace("ROOT", str(stand.root)).replace("HEX", A.hex))
-    assert "job" in reasons(clear(stand))[A.hex]
+    )
+    write_job(stand, 7)
+    for command in commands:
+        (stand.folder / "job7.sh").write_text(command.replace("ROOT", str(stand.root)).replace("HEX", A.hex))
+        live = {item.name: item.live for item in take_inventory(stand.site, node=stand.node, days=0).items}
+        assert "job" in live[A.hex], command
+        assert bool(live[B.hex]) is ("HEX" not in command), command
+    clear(stand)
     assert A.hex in sifs(stand)
     (stand.job(7) / "state").write_text("COMPLETED")
     clear(stand)
