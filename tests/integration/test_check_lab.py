@@ -6,12 +6,15 @@ import importlib.util
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import tarfile
 import textwrap
+import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -246,3 +249,49 @@ def test_registry_with_password_and_its_own_authority(lab: RunningLab, tmp_path:
     refused = check(stranger, reference, tmp_path, *authority)
     assert refused.returncode == 21 and f"docker login {lab.registry_tls}" in refused.stderr
     assert password.strip() not in untrusted.stderr + refused.stderr + os.fspath(tmp_path)
+
+
+@contextmanager
+def proxy(port: int, damage: str) -> Iterator[int]:
+    """A TCP proxy in front of the registry that flips a bit of every megabyte, or closes after three of them."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source: socket.socket, target: socket.socket, is_answer: bool) -> None:
+        passed = 0
+        with suppress(OSError):
+            while piece := bytearray(source.recv(65536)):
+                passed += len(piece)
+                if is_answer and damage == "flip" and passed % 2**20 < len(piece):
+                    piece[-1] ^= 1
+                if is_answer and damage == "cut" and passed > 3 * 2**20:
+                    break
+                target.sendall(piece)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client = server.accept()[0]
+                upstream = socket.create_connection(("127.0.0.1", port))
+                threading.Thread(target=pump, args=(client, upstream, False), daemon=True).start()
+                threading.Thread(target=pump, args=(upstream, client, True), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield server.getsockname()[1]
+    finally:
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+        server.close()
+
+
+@pytest.mark.parametrize(("damage", "code"), [("flip", 43), ("cut", 31)])
+def test_what_a_bad_network_does_is_never_compatible(lab: RunningLab, tmp_path: Path, damage: str, code: int) -> None:
+    """Flipped bits are an integrity error, a blob that never comes whole leaves the image unchecked."""
+    registry, _, rest = lab.env["BASE"].partition("/")
+    with proxy(int(registry.rpartition(":")[2]), damage) as port:
+        done = check(lab, f"localhost:{port}/{rest}", tmp_path, "--no-cache")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "PASS" not in done.stdout
