@@ -284,6 +284,7 @@ def _run(
         mode=mode,
         days=days,
         prelude=site.slurm.prelude,
+        scheduler=site.slurm.scheduler,
         site_name=site.name,
         program=site.runtime.program,
         victims=victims,

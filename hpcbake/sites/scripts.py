@@ -56,7 +56,7 @@ _FAILURES: dict[str, tuple[type[HpcbakeError], str, str]] = {
 _PARTS: dict[str, tuple[str, ...]] = {
     "promote": ("switch", "catalog"),
     "rollback": ("switch", "catalog"),
-    "gc": ("used", "catalog"),
+    "gc": ("queue", "used", "catalog"),
     "submit": ("queue",),
     "poll": ("queue",),
     "cancel": ("queue",),

@@ -1,17 +1,21 @@
 #!/bin/sh
 # What may be running from a SIF right now: as Slurm tells of every job that is queued or runs, whoever's it is, and as
-# this login node tells of its processes. No answer is a doubt, and a doubt is said. Values: prelude
+# this login node tells of its processes. No answer is a doubt, and a doubt is said. Values: prelude scheduler
 # shellcheck disable=SC1091,SC2034,SC2154
 
 # find_uses: fills $uses with all that jobs and processes say: commands, names, comments, folders, and the scripts that
-# can be read here. A script that another user keeps private cannot be read: its job tells its command alone.
+# can be read here. Where there is no Slurm, processes and our own jobs are all there is. A script that another user
+# keeps private cannot be read: its job tells its command alone.
 find_uses() {
   doubt=''
   prepare /dev/null
-  queue=$(timeout 60 squeue -h -t all -o '%i|%T|%u|%j|%k|%Z|%o' 2>&1) || {
-    doubt="squeue does not answer: $(printf '%s' "$queue" | tail -n 1)"
-    return 0
-  }
+  if [ "$scheduler" = local ]; then queue=$(queue_lines)
+  else
+    queue=$(timeout 60 squeue -h -t all -o '%i|%T|%u|%j|%k|%Z|%o' 2>&1) || {
+      doubt="squeue does not answer: $(printf '%s' "$queue" | tail -n 1)"
+      return 0
+    }
+  fi
   # What is over uses nothing. A state that nobody here knows is not over.
   queue=$(printf '%s\n' "$queue" | awk -F'|' '
     $2 !~ /^(BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL|OUT_OF_MEMORY|PREEMPTED|REVOKED|TIMEOUT)$/')
