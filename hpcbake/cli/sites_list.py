@@ -16,7 +16,7 @@ from hpcbake.model.site import Login, Site
 @site_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(site_names: tuple[str, ...], site_configs: Path, as_json: bool) -> None:
-    """List the sites: name, login, transport, way of delivery, partition, store, file. Reads files and asks nobody."""
+    """List the sites: name, login, transport, way of delivery, scheduler, store, file. Reads files and asks nobody."""
     sites = read_sites(site_configs, site_names)
     if as_json:
         click.echo(json.dumps(_document(sites), indent=2))
@@ -31,18 +31,24 @@ def login_text(login: Login) -> str:
     return f"{user}{login.host}{port}"
 
 
+def scheduler_text(site: Site) -> str:
+    """Who runs smoke jobs, and in which partition."""
+    if site.slurm.scheduler != "slurm":
+        return site.slurm.scheduler
+    return f"slurm, {site.slurm.partition or 'default partition'}"
+
+
 def _print(sites: list[Site]) -> None:
     from rich.table import Table
 
     from hpcbake.cli.console import make_console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("site", "login", "transport", "way", "partition", "store", "file", "description"):
+    for heading in ("site", "login", "transport", "way", "scheduler", "store", "file", "description"):
         table.add_column(heading, no_wrap=heading != "description")
     for site in sites:
-        partition = site.slurm.partition or "(default)"
         reached = (site.name, login_text(site.login), site.login.transport, site.runtime.way)
-        table.add_row(*reached, partition, site.store.root, site.path, site.description)
+        table.add_row(*reached, scheduler_text(site), site.store.root, site.path, site.description)
     make_console().print(table)
 
 
@@ -57,6 +63,7 @@ def _document(sites: list[Site]) -> dict[str, Any]:
                 "login": {"host": site.login.host, "user": site.login.user, "port": site.login.port},
                 "transport": site.login.transport,
                 "way": site.runtime.way,
+                "scheduler": site.slurm.scheduler,
                 "partition": site.slurm.partition,
                 "store": site.store.root,
                 "file": site.path,

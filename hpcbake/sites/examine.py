@@ -221,6 +221,9 @@ def _runtime(site: Site, answer: Answer) -> Iterator[Line]:
 
 
 def _slurm(site: Site, answer: Answer, time_limit_s: int) -> Iterator[Line]:
+    if site.slurm.scheduler == "local":
+        yield ok("slurm", "not used: smoke jobs run on the login node itself (`slurm.scheduler: local`)")
+        return
     if not answer.find("sbatch"):
         yield fail("slurm", "no sbatch on PATH after the prelude", "set PATH or load a module in `runtime.prelude`")
         return

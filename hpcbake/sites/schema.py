@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from hpcbake.sites.document import Field, Section, boolean, choice, integer, listing, seconds, shell_text, text, version
 
@@ -238,6 +239,21 @@ def render_site_schema() -> str:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "hpcbake site config",
         "description": SITE.doc,
-        **SITE.schema(),
+        **_with_null(SITE.schema()),
     }
     return json.dumps(schema, indent=2) + "\n"
+
+
+def _with_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Every key that may be left away may also be `null`, which says the same."""
+    required = schema.get("required", ())
+    properties = {name: _with_null(entry) for name, entry in schema.get("properties", {}).items()}
+    for name, entry in properties.items():
+        if name in required:
+            continue
+        if "type" in entry:
+            kinds = entry["type"] if isinstance(entry["type"], list) else [entry["type"]]
+            properties[name] = {**entry, "type": [*kinds, "null"]}
+        if "enum" in entry:
+            properties[name] = {**properties[name], "enum": [*entry["enum"], None]}
+    return {**schema, "properties": properties} if properties else schema

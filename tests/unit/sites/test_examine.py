@@ -151,3 +151,9 @@ def test_a_partition_s_limit_is_read(text: str, seconds: int | None) -> None:
 def test_any_answer_is_judged(changes: dict[str, str]) -> None:
     """A login node may say anything; the judgement is lines, not a crash."""
     lines_of(SITE, **changes)
+
+
+def test_a_site_without_slurm_needs_none() -> None:
+    """Its jobs run on the login node."""
+    site = dataclasses.replace(SITE, slurm=Slurm(scheduler="local"))
+    assert complaints(site, sbatch="", test_rc="", partitions="") == []

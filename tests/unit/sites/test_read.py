@@ -338,3 +338,14 @@ def test_a_login_can_only_ask_by_openssh() -> None:
     with pytest.raises(ConfigError, match="openssh"):
         parse_site(text, "a.yaml", environment={})
     assert parse_site(text.replace("ask", "transport: openssh, ask"), "a.yaml", environment={}).login.ask
+
+
+def test_the_schema_takes_null_where_the_reader_does() -> None:
+    """Editors complain of what hpcbake complains of, and of nothing else."""
+    schema = json.loads(render_site_schema())
+    text = "name: a\nlogin: {host: x, user: null, transport: null}\nstore: {root: /s, group: ~}\nslurm: null\n"
+    parse_site(text, "a.yaml", environment={})
+    jsonschema.validate(yaml.safe_load(text), schema)
+    for wrong in ("name: null\nlogin: {host: x}", "name: a\nlogin: {host: null}"):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(yaml.safe_load(f"{wrong}\nstore: {{root: /s}}"), schema)
