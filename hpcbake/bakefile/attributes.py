@@ -104,6 +104,7 @@ def parse_attest(value: str | Mapping[str, object]) -> Entry:
     disabled = raw.get("disabled")
     if disabled is not None and (disabled is True or parse_bool(str(disabled), "disabled")):
         entry["disabled"] = True
+    entry.setdefault("type", "")
     if isinstance(value, str) and not entry.get("type"):
         raise MalformedValueError("attestation type not specified", help="start with type=sbom or type=provenance")
     return entry

@@ -13,6 +13,7 @@ from hpcbake.bakefile import ast, codes
 from hpcbake.bakefile.attributes import normal_attribute
 from hpcbake.bakefile.convert import ConversionError, convert
 from hpcbake.bakefile.csvfields import MalformedValueError
+from hpcbake.bakefile.schema import LATER
 from hpcbake.bakefile.scope import EvaluationError, error_at
 from hpcbake.bakefile.source import SourceFile
 from hpcbake.bakefile.types import STRING, ListType, MapType, ObjectType, Type, friendly_name
@@ -37,6 +38,8 @@ _SSH = ObjectType((("id", STRING), ("paths", _PATHS)))
 def typed_entries(source: SourceFile, attribute: ast.Attribute, value: Value) -> Value:
     """The entries as they are written: strings, and objects with strings in them. Raises EvaluationError."""
     if isinstance(value, Null):
+        if attribute.name in LATER:
+            return TupleValue(())
         message, advice = f"{attribute.name} must not be null", f"write {attribute.name} = [] for none"
         raise _wrong(source, attribute.expression, message, advice)
     unordered = isinstance(value, SetValue) and value.element == STRING

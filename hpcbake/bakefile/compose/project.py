@@ -190,7 +190,8 @@ def _service_environment(service: Node, loader: Loader, project: Mapping[str, st
     known = {key: value for key, value in own.items() if value is not None}
     from_files: dict[str, str] = {}
     env_file = service.get("env_file")
-    for entry in (env_file.items or [env_file]) if env_file is not None else ():
+    written = () if env_file is None else env_file.items if isinstance(env_file.value, list) else (env_file,)
+    for entry in written:
         path = entry.get("path") or entry
         required = entry.get("required")
         is_optional = required is not None and required.value is False

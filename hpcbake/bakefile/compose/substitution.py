@@ -13,7 +13,6 @@ Lookup = Callable[[str], "str | None"]
 OnUnset = Callable[[str], None]
 
 _NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
-_BRACKET = re.compile(r"\$\{|\}")
 _OPERATOR = re.compile(r":?[-+?]")
 #: Defaults may hold variables whose defaults hold variables; nobody needs more of that.
 _DEEPEST = 50
@@ -65,13 +64,25 @@ def _plain(name: str, lookup: Lookup, on_unset: OnUnset) -> str:
 
 
 def _closing_brace(text: str, start: int) -> int:
-    """Where the `${` at `start` ends. Only another `${` nests; a lone `{` does not."""
-    depth = 0
-    for bracket in _BRACKET.finditer(text, start):
-        depth += 1 if bracket.group() == "${" else -1
-        if depth == 0:
-            return bracket.start()
-    raise _invalid(text)
+    """Where the `${` at `start` ends: at the brace that closes it, or at the last of the line where none does.
+
+    As in compose, every `{` nests, and whatever follows a `{` is passed over.
+    """
+    depth, at = 0, start
+    while at < len(text):
+        if text[at] == "{":
+            depth += 1
+            at += 1
+        elif text[at] == "}":
+            depth -= 1
+            if depth == 0:
+                return at
+        at += 1
+    line_end = text.find("\n", start)
+    last = text.rfind("}", start, line_end if line_end >= 0 else len(text))
+    if last < 0:
+        raise _invalid(text)
+    return last
 
 
 def _braced(whole: str, inside: str, lookup: Lookup, on_unset: OnUnset, depth: int) -> str:
