@@ -27,7 +27,8 @@ def render_provenance(
     """The document with one top-level `"key": value` per line, as scripts on the site read it.
 
     Before the SIF exists its facts are placeholders (`@SIF_SHA256@`, `@SIZE_BYTES@`, `@MTIME@`) that the script on the
-    site fills in with what it measured. `revision` is the source commit, `expose` the commands that have wrappers.
+    site fills in with what it measured. `revision` is the source commit (a promotion that does not
+    know it keeps what was known), `expose` the commands that have wrappers.
     """
     known = facts or {}
     document: dict[str, object] = {
@@ -46,7 +47,7 @@ def render_provenance(
         "promoted": created if smoke else None,
         "run": run,
         "tool": f"hpcbake {tool_version}",
-        "revision": revision or None,
+        "revision": revision or ("@REVISION@" if smoke else None),
         "verdict": None if check is None else check.verdict.value,
         "tested": "@TESTED@" if smoke else None,
         "check": None if check is None else {"verdict": check.verdict.value, "site": check.site},

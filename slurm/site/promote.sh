@@ -32,8 +32,10 @@ done
 delivered=$(recorded "$json" delivered)
 [ "$tested" != null ] || tested=$(recorded "$json" tested)
 case $tested in '' | null) tested=null ;; *) tested="\"$tested\"" ;; esac
+revision=$(recorded "$json" revision)
+case $revision in '' | null | *[!0-9A-Za-z._-]*) revision=null ;; *) revision="\"$revision\"" ;; esac
 stage_file "$json" 0644 "$(printf '%s\n' "$provenance" |
-  sed "s/@MTIME@/$(mtime_of "$sif")/; s/@DELIVERED@/$delivered/; s/@TESTED@/$tested/")"
+  sed "s/@MTIME@/$(mtime_of "$sif")/; s/@DELIVERED@/$delivered/; s/@TESTED@/$tested/; s/\"@REVISION@\"/$revision/")"
 for word in $wrappers; do
   if [ -z "$passed" ]; then passed=$word; continue; fi
   stage_file "$root/sif/$image/$hex.bin/$passed" 0755 "$(printf %s "$word" | base64 -d)"
