@@ -22,10 +22,10 @@ from hpcbake.check.policy import Policy, apply_policy
 from hpcbake.cli.policy import read_policy
 from hpcbake.deliver.convert import ConvertSettings, SifConverter
 from hpcbake.image.content import ContentEntry, content_digest, hash_image
-from hpcbake.image.scan import FactCache, ScannedImage, scan_image
+from hpcbake.image.scan import ScannedImage, scan_image
 from hpcbake.model.artefacts import BuiltImage
 from hpcbake.model.reference import Digest
-from hpcbake.model.site import Site
+from hpcbake.model.site import Profile, Site
 from hpcbake.model.verdict import CompatReport
 from hpcbake.ship.ports import SiteNode, World
 
@@ -48,6 +48,11 @@ def make_world(
         found = logins.find(host)
         return None if found is None or found.is_token else (found.username, found.secret)
 
+    facts = FolderFactCache.of_user(environment)
+
+    def scan(image: BuiltImage) -> ScannedImage:
+        return scan_image(RegistrySource(registry, image.reference), cache=facts)
+
     def content_of(image: BuiltImage) -> dict[str, ContentEntry]:
         return hash_image(RegistrySource(registry, image.reference))
 
@@ -56,7 +61,7 @@ def make_world(
         registry=registry,
         commands=SpythonCommands(),
         connect=connect,
-        check=Checker(registry, FolderFactCache.of_user(environment), read_policy(folder)),
+        check=Checker(scan, read_policy(folder)),
         login_for=login_for,
         clock=SystemClock(),
         converter=SifConverter(
@@ -114,27 +119,36 @@ class OncePerImage:
 
 
 class Checker:
-    """Judges images for sites; each digest is scanned once, however many sites ask."""
+    """Judges images for sites. Each digest is scanned once and judged once per profile, however many sites ask."""
 
-    def __init__(self, registry: RegistryClient, cache: FactCache, policy: Policy | None = None) -> None:
-        self._registry = registry
-        self._policy = policy or Policy()
-        self._cache = cache
+    def __init__(
+        self,
+        scan: Callable[[BuiltImage], ScannedImage],
+        policy: Policy,
+        judge: Callable[[ScannedImage, Site], CompatReport] | None = None,
+    ) -> None:
+        self._scan = scan
+        self._policy = policy
+        self._judge = judge
         self._scans: dict[Digest, ScannedImage] = {}
+        self._verdicts: dict[tuple[Digest, Profile], CompatReport] = {}
         self._locks: dict[Digest, threading.Lock] = {}
         self._guard = threading.Lock()
 
     def __call__(self, image: BuiltImage, site: Site) -> CompatReport:
-        from hpcbake.check import judge
-
-        today = datetime.datetime.now(datetime.timezone.utc).date()
-        return apply_policy(judge(self._scan(image), site), self._policy, today)
-
-    def _scan(self, image: BuiltImage) -> ScannedImage:
         with self._guard:
             lock = self._locks.setdefault(image.digest, threading.Lock())
+        key = (image.digest, site.profile)
         with lock:
-            if image.digest not in self._scans:
-                source = RegistrySource(self._registry, image.reference)
-                self._scans[image.digest] = scan_image(source, cache=self._cache)
-            return self._scans[image.digest]
+            if key not in self._verdicts:
+                self._verdicts[key] = self._judge_it(image, site)
+            report = replace(self._verdicts[key], site=site.name)
+        today = datetime.datetime.now(datetime.timezone.utc).date()
+        return apply_policy(report, self._policy, today)
+
+    def _judge_it(self, image: BuiltImage, site: Site) -> CompatReport:
+        from hpcbake.check import judge  # imported late: many rules
+
+        if image.digest not in self._scans:
+            self._scans[image.digest] = self._scan(image)
+        return (self._judge or judge)(self._scans[image.digest], site)
