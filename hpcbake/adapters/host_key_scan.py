@@ -18,11 +18,11 @@ import paramiko
 from paramiko.ssh_exception import SSHException
 
 from hpcbake.adapters.known_hosts import Judgement, KnownKey, Standing, find_known_keys, fingerprint, judge_host_key
-from hpcbake.adapters.ssh_config import Hop, jump_argv, resolve_hops
+from hpcbake.adapters.ssh_config import Hop, jump_argv, resolve_hops, ssh_argv
 from hpcbake.adapters.ssh_fabric import open_hop
 from hpcbake.adapters.ssh_transport import preferred_algorithms, transport_asking_for
-from hpcbake.errors import SiteUnreachableError
-from hpcbake.model.site import Site
+from hpcbake.errors import ConfigError, SiteUnreachableError
+from hpcbake.model.site import Login, Site
 
 #: The kinds of key that servers have, one connection each: a server names only the one that was asked for.
 _KINDS: tuple[tuple[str, ...], ...] = (
@@ -67,7 +67,19 @@ class HostKeyScanner:
         self.name = site.name
         self._login = site.login
         self._gateways: list[fabric.Connection] = []
-        self.hops = resolve_hops(site.login)
+        self.hops = self._resolve(site.login)
+
+    def _resolve(self, login: Login) -> list[Hop]:
+        try:
+            return resolve_hops(login)
+        except ConfigError as error:
+            if login.transport != "openssh" or "ProxyCommand" not in error.message:
+                raise
+            raise ConfigError(
+                f"{self.name}: the way to {login.host} is a ProxyCommand of yours, which only ssh itself can follow",
+                remedy=f"connect by hand and compare what it shows: {shlex.join([*ssh_argv(login), login.host])}",
+                kind="config.ssh",
+            ) from error
 
     def scan(self, index: int) -> ScannedHop:
         """The keys of hop `index`. Raises SiteUnreachableError, and SiteTrustError for a hop before it."""

@@ -44,7 +44,13 @@ def command(names: tuple[str, ...], site_configs: Path, as_json: bool) -> int:
     job that would be submitted, and the profile. Exit code 0 when nothing fails; a warning is no failure.
     """
     wrong: list[ConfigError] = []
-    sites = find_sites(site_configs, names, environment=os.environ, left_out=wrong)
+    try:
+        sites = find_sites(site_configs, names, environment=os.environ, left_out=wrong)
+    except ConfigError as error:  # not one of them can be read
+        if not as_json:
+            raise
+        click.echo(json.dumps(_document([_wrong_file(error)]), indent=2))
+        return int(error.exit_code)
     with ThreadPoolExecutor(max_workers=16) as pool:
         examined = [*pool.map(_examine, sites), *map(_wrong_file, wrong)]
     if as_json:

@@ -88,3 +88,23 @@ def test_what_is_no_target_is_not_given_to_ssh(folder: Path, target: str) -> Non
     """An option or a command in its place is refused."""
     with pytest.raises(UsageError):
         find_target(target, folder, None, None)
+
+
+def test_a_check_of_wrong_files_alone_is_a_document_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Programs read JSON whatever is wrong; people read the error."""
+    code = run("sites", "check", "birch", "--json", "--site-configs", str(folder))
+    document = json.loads(capsys.readouterr().out)
+    assert (code, document["exit"]) == (ExitCode.CONFIG, ExitCode.CONFIG)
+    (site,) = document["sites"]
+    assert (site["name"], site["lines"][0]["level"]) == ("birch", "FAIL")
+    with pytest.raises(ConfigError):
+        run("sites", "check", "birch", "--site-configs", str(folder))
+
+
+def test_a_way_that_only_ssh_knows_is_told(tmp_path: Path) -> None:
+    """Host keys behind a ProxyCommand are looked at by hand."""
+    config = tmp_path / "ssh_config"
+    config.write_text("Host far\n  ProxyCommand nc %h %p\n")
+    with pytest.raises(ConfigError, match="ProxyCommand") as caught:
+        run("sites", "trust", "far", "--transport", "openssh", "--ssh-config", str(config))
+    assert f"ssh -F {config} far" in caught.value.remedy
