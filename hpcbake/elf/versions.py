@@ -83,11 +83,12 @@ def _with_table(layout: Layout, address: int, parse: Callable[[bytes], T]) -> T:
 def _needed(table: bytes, order: str, count: int, names: Names) -> Iterator[NeededVersion]:
     # Steps are unsigned, so a chain only goes forward; a step of 0 ends it. That and the bound make loops impossible.
     at, left = 0, _MAX_VERSIONS
+    read_library, read_version = struct.Struct(order + "HHIII").unpack_from, struct.Struct(order + "IHHII").unpack_from
     for _ in range(min(count, _MAX_VERSIONS)):
-        _, versions, library, first, following = struct.unpack_from(order + "HHIII", table, at)
+        _, versions, library, first, following = read_library(table, at)
         library_name, inner = names.at(library), at + first
         for _ in range(versions):
-            _, flags, index, version, step = struct.unpack_from(order + "IHHII", table, inner)
+            _, flags, index, version, step = read_version(table, inner)
             yield NeededVersion(library_name, names.at(version), bool(flags & _VER_FLG_WEAK), index & 0x7FFF)
             left -= 1
             if left <= 0:
