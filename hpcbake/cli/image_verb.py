@@ -12,7 +12,7 @@ import click
 from hpcbake.build.build import image_from_reference
 from hpcbake.build.document import RESERVED_NAMES, Shipment
 from hpcbake.cli.options import read_project, read_sites, run_options, site_options
-from hpcbake.cli.run import RunChoices, perform_run
+from hpcbake.cli.run import RunChoices, perform_collect, perform_run
 from hpcbake.cli.world import make_world
 from hpcbake.errors import UsageError
 from hpcbake.model.artefacts import BuiltImage
@@ -24,7 +24,7 @@ def make_image_verb(stage: str, help_text: str) -> click.Command:
     """The command for one stage."""
 
     @click.command(stage, help=help_text)
-    @click.argument("images", nargs=-1, required=True, metavar="[NAME=]IMAGE...")
+    @click.argument("images", nargs=-1, required=stage != "smoke", metavar="[NAME=]IMAGE...")
     @site_options
     @run_options
     def command(
@@ -38,8 +38,15 @@ def make_image_verb(stage: str, help_text: str) -> click.Command:
         as_json: bool,
         report_path: Path | None,
         way: str | None,
+        detach: bool = False,
+        collect: bool = False,
     ) -> int:
         sites = read_sites(site_configs, site_names)
+        if collect:
+            choices = RunChoices(parallel_sites=parallel_sites, as_json=as_json, report_path=report_path)
+            return perform_collect(sites, [split_name(text)[0] for text in images], choices)
+        if not images:
+            raise click.MissingParameter(param_type="argument", param_hint="[NAME=]IMAGE...")
         plain_http = sorted({host for site in sites for host in site.runtime.plain_http})
         world = make_world(os.environ, folder=Path.cwd(), plain_http=plain_http)
         named = [split_name(text) for text in images]
@@ -55,9 +62,23 @@ def make_image_verb(stage: str, help_text: str) -> click.Command:
             *(stage, None, (), retry_failed, lock_wait, parallel_sites, as_json, report_path, way),
             # Who names an image to promote wants it promoted.
             release_hold=stage == "promote",
+            detach=detach,
         )
         return perform_run(Plan({}, {}), shipments, sites, read_project(Path.cwd()), choices, images=built)
 
+    return with_job_options(command) if stage == "smoke" else command
+
+
+def with_job_options(command: click.Command) -> click.Command:
+    """--detach and --collect, for the verb that runs jobs."""
+    command.params += [
+        click.Option(["--detach"], is_flag=True, help="Submit the jobs and leave; --collect tells how they ended."),
+        click.Option(
+            ["--collect"],
+            is_flag=True,
+            help="Submit nothing: wait for the jobs that were left to themselves, of the images named or of all.",
+        ),
+    ]
     return command
 
 

@@ -132,6 +132,15 @@ def run_options(function: F) -> F:
     return function
 
 
+def detach_option(function: F) -> F:
+    """--detach: submit and leave."""
+    return click.option(
+        "--detach",
+        is_flag=True,
+        help="Submit the smoke jobs and leave; `hpcbake smoke --collect` and the next ship take them up.",
+    )(function)
+
+
 def read_plan(files: Sequence[str], targets: Sequence[str], overrides: Sequence[str], variables: Sequence[str]) -> Plan:
     """The plan of the bake files in this folder; warnings go to stderr."""
     pairs: dict[str, str] = {}

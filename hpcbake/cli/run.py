@@ -33,9 +33,10 @@ from hpcbake.report.document import render_report
 from hpcbake.report.printable import printable
 from hpcbake.report.records import FileRecord, RunRecord, ShipReport, error_record
 from hpcbake.report.terminal import print_report
+from hpcbake.ship.collect import Collection
 from hpcbake.ship.journal import Journal, find_dead_run, prune_runs
 from hpcbake.ship.project import Project
-from hpcbake.ship.ship import ShipResult, ship
+from hpcbake.ship.ship import ShipResult, run_sites, ship
 from hpcbake.ship.site_run import ShipSettings
 from hpcbake.ship.times import render_utc, run_id
 
@@ -59,6 +60,7 @@ class RunChoices:
     report_path: Path | None = None
     way: str | None = None
     release_hold: bool = False
+    detach: bool = False
 
 
 class ProgressLines:
@@ -141,6 +143,8 @@ def perform_run(
         # What somebody else built tells of its source by a label, if at all.
         revision=source_commit(folder) if images is None else "",
         release_hold=choices.release_hold,
+        detach=choices.detach,
+        regression_factor=project.regression_factor,
     )
     with _signals_raise():
         try:
@@ -183,6 +187,38 @@ def perform_run(
             problems.append(error.message)
     journal.close()
     return _publish(report, choices, runs / identity / "report.json", problems)
+
+
+def perform_collect(sites: Sequence[Site], images: Sequence[str], choices: RunChoices) -> int:
+    """Wait for the smoke jobs that were left to themselves, print the report, return the exit code."""
+    clock = SystemClock()
+    started, began = clock.now(), clock.monotonic()
+    identity = run_id(started, secrets.randbits(80))
+    kept = state_folder(os.environ) / "runs" / identity / "report.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    world = make_world(os.environ, folder=Path.cwd())
+    work = [Collection(site, images, world, ProgressLines()) for site in sites]
+    interrupted: InterruptedByUserError | None = None
+    with _signals_raise():
+        try:
+            records = run_sites(work, sites, choices.parallel_sites)
+        except InterruptedByUserError as stopped:
+            records, interrupted = [item.record() for item in work], stopped
+    report = ShipReport(
+        tool_version=__version__,
+        run=_run_record(
+            identity,
+            started,
+            clock,
+            clock.monotonic() - began,
+            interrupted_by=interrupted.message if interrupted else None,
+        ),
+        targets=(),
+        sites=tuple(records),
+        site_files=_file_records([site.path for site in sites if site.path]),
+        interrupted_code=interrupted.exit_code if interrupted else None,
+    )
+    return _publish(report, choices, kept, [])
 
 
 def report_early_failure(error: HpcbakeError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from hpcbake.cli.dry_run import print_dry_run
 from hpcbake.cli.options import (
     bake_options,
     build_options,
+    detach_option,
     read_plan,
     read_project,
     read_sites,
@@ -33,6 +35,7 @@ from hpcbake.errors import HpcbakeError
     show_default=True,
     help="Stop after this stage.",
 )
+@detach_option
 def command(
     files: tuple[str, ...],
     targets: tuple[str, ...],
@@ -50,6 +53,7 @@ def command(
     report_path: Path | None,
     way: str | None,
     until: str,
+    detach: bool,
 ) -> int:
     """Bring images from the bake file to every site: build, check, deliver, smoke, promote.
 
@@ -70,6 +74,7 @@ def command(
             report_early_failure(error)
         raise
     choices = RunChoices(until, builder, allow, retry_failed, lock_wait, parallel_sites, as_json, report_path, way)
+    choices = replace(choices, detach=detach)
     if dry_run:
         print_dry_run(plan, shipments, sites, project, choices)
         return 0

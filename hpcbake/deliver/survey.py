@@ -38,6 +38,8 @@ class Found:
     tag: str
     current_sha256: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
+    #: The provenance of what `current` names.
+    promoted: dict[str, Any] = field(default_factory=dict)
 
     @property
     def target(self) -> str:
@@ -121,4 +123,5 @@ def _found(item: Wanted, block: Answer) -> Found:
         tag=block.find("tag"),
         current_sha256=block.find("current_sha256"),
         provenance=parse_provenance(block.find_text("provenance")),
+        promoted=parse_provenance(block.find_text("promoted")),
     )

@@ -13,6 +13,7 @@ class Outcome(Enum):
     """How it ended for one image at one site, or for one site.
 
     FAILED: the world said no. INCONCLUSIVE: nobody knows, so nothing was promoted. BLOCKED: somebody holds a lock.
+    SUBMITTED: smoke jobs were left to themselves, so nothing was promoted yet.
     """
 
     OK = "ok"
@@ -21,6 +22,7 @@ class Outcome(Enum):
     INCONCLUSIVE = "inconclusive"
     BLOCKED = "blocked"
     SKIPPED = "skipped"
+    SUBMITTED = "submitted"
 
 
 _BY_CODE = {
@@ -117,6 +119,7 @@ class SiteRecord:
             Outcome.FAILED,
             Outcome.INCONCLUSIVE,
             Outcome.BLOCKED,
+            Outcome.SUBMITTED,
             Outcome.OK,
             Outcome.UNCHANGED,
             Outcome.SKIPPED,

@@ -16,6 +16,7 @@ _STYLE = {
     Outcome.INCONCLUSIVE: "bold yellow",
     Outcome.BLOCKED: "yellow",
     Outcome.SKIPPED: "dim",
+    Outcome.SUBMITTED: "cyan",
 }
 
 

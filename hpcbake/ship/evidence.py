@@ -10,6 +10,7 @@ from hpcbake.model.artefacts import Deployment, SmokeResult, SmokeStatus
 from hpcbake.model.verdict import Finding
 from hpcbake.report.records import Release
 from hpcbake.smoke.conclude import NO_OUTPUT_CODE, NO_OUTPUT_REASON
+from hpcbake.smoke.submit import Submission
 
 _SETTLED = (SmokeStatus.PASSED.value, SmokeStatus.SKIPPED.value)
 
@@ -49,6 +50,19 @@ def settled_tests(found: Found) -> dict[str, Mapping[str, object]]:
         for entry in (entries if isinstance(entries, list) else [])
         if isinstance(entry, dict) and entry.get("status") in _SETTLED and entry.get("key")
     }
+
+
+def results_of_current(found: Found, site: str) -> list[SmokeResult]:
+    """The smoke results of the last promoted release, where it is another one than is wanted now."""
+    if not found.current or found.current == found.target:
+        return []
+    entries = found.promoted.get("smoke", [])
+    image = found.wanted.image
+    return [
+        remembered(site, image, entry)
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, dict) and entry.get("status") == SmokeStatus.PASSED.value
+    ]
 
 
 def smoke_words(result: SmokeResult) -> str:
@@ -100,6 +114,16 @@ def smoke_evidence(results: Sequence[SmokeResult]) -> dict[str, object]:
                 "tail": list(result.log_tail),
             }
             for result in results
+        ]
+    }
+
+
+def submitted_evidence(submissions: Sequence[Submission]) -> dict[str, object]:
+    """Jobs whose end nobody has waited for."""
+    return {
+        "jobs": [
+            {"test": job.test, "id": job.job_id, "status": "submitted", "log": job.attempt, "node": ""}
+            for job in submissions
         ]
     }
 

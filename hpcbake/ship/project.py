@@ -82,9 +82,21 @@ CONVERT = Section(
     "how the build host converts images to SIFs",
 )
 
+REGRESSION = Section(
+    {
+        "factor": text(
+            "growth of a smoke test's time or memory since the last release that is worth a warning; default: 1.5",
+            pattern=r"[1-9][0-9]{0,2}(?:\.[0-9]{1,3})?",
+            expected="a number from 1 on, such as 1.5",
+        ),
+    },
+    "when a smoke test has become slower or larger",
+)
+
 PROJECT = Section(
     {
         "convert": CONVERT.as_field(),
+        "regression": REGRESSION.as_field(),
         "smoke": listing(_SMOKE.as_field(), "smoke tests; default: `cpu` for every target"),
         "expose": listing(_EXPOSE.as_field(), "commands that modulefiles put on PATH"),
     },
@@ -99,6 +111,7 @@ class Project:
     smoke: tuple[tuple[SmokeTest, tuple[str, ...]], ...] = ()
     expose: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
     convert: ConvertSettings = field(default_factory=ConvertSettings)
+    regression_factor: float = 1.5
 
     def tests_for(self, target: str) -> tuple[SmokeTest, ...]:
         """The smoke tests of a target: those whose patterns fit, or `cpu` where the project names none."""
@@ -131,7 +144,7 @@ def parse_project(content: str, path: str) -> Project:
     convert = dict(values.get("convert", {}))
     if "timeout" in convert:
         convert["timeout_s"] = convert.pop("timeout")
-    return Project(smoke, expose, ConvertSettings(**convert))
+    return Project(smoke, expose, ConvertSettings(**convert), float(values.get("regression", {}).get("factor", "1.5")))
 
 
 def _require(path: str, test: SmokeTest, template: str, given: Sequence[str], example: str) -> None:

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from hpcbake.build.build import build
 from hpcbake.build.document import SITE_PLATFORM, Shipment
@@ -21,6 +22,14 @@ from hpcbake.ship.site_run import ShipSettings, SiteRun
 
 #: Sites worked on at the same time.
 DEFAULT_PARALLEL_SITES = 16
+
+
+class SiteWork(Protocol):
+    """What is done at one site: `run` does it, `record` tells what is known so far."""
+
+    def run(self) -> SiteRecord: ...
+
+    def record(self) -> SiteRecord: ...
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ def ship(
     targets = tuple(_target(image) for image in images)
     runs = [SiteRun(site, images, settings, world, journal, listener) for site in sites]
     try:
-        records = _run_sites(runs, sites, parallel_sites)
+        records = run_sites(runs, sites, parallel_sites)
         if settings.until == "promote":
             targets = tuple(_move_tags(t, i, records, world, listener) for t, i in zip(targets, images, strict=True))
     except InterruptedByUserError as signal:
@@ -83,7 +92,7 @@ def _build(
     return images
 
 
-def _run_sites(runs: Sequence[SiteRun], sites: Sequence[Site], parallel: int) -> list[SiteRecord]:
+def run_sites(runs: Sequence[SiteWork], sites: Sequence[Site], parallel: int) -> list[SiteRecord]:
     """All sites, `parallel` at a time. Daemon threads: a signal must not wait for a site that hangs."""
     todo: queue.SimpleQueue[int] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[int, SiteRecord]] = queue.SimpleQueue()
@@ -111,7 +120,7 @@ def _run_sites(runs: Sequence[SiteRun], sites: Sequence[Site], parallel: int) ->
     return [records[index] for index in range(len(runs))]
 
 
-def _run_guarded(run: SiteRun, site: Site) -> SiteRecord:
+def _run_guarded(run: SiteWork, site: Site) -> SiteRecord:
     """One site; a bug of ours there is that site's failure and nobody else's."""
     try:
         return run.run()
@@ -133,7 +142,7 @@ def _run_guarded(run: SiteRun, site: Site) -> SiteRecord:
 
 def _with_error(image: ImageRecord, error: ErrorRecord) -> ImageRecord:
     """An image that had come to its end before keeps it."""
-    has_ended = image.error is not None or image.outcome in (Outcome.OK, Outcome.UNCHANGED)
+    has_ended = image.error is not None or image.outcome in (Outcome.OK, Outcome.UNCHANGED, Outcome.SUBMITTED)
     return image if has_ended else replace(image, error=error, outcome=Outcome.FAILED)
 
 

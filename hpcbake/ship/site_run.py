@@ -34,14 +34,17 @@ from hpcbake.ship.evidence import (
     finding_lines,
     release_before,
     remembered,
+    results_of_current,
     settled_tests,
     smoke_error,
     smoke_evidence,
     smoke_words,
+    submitted_evidence,
 )
 from hpcbake.ship.journal import Journal
 from hpcbake.ship.ports import Listener, SiteNode, World
 from hpcbake.ship.times import render_utc
+from hpcbake.smoke.regression import find_regressions
 from hpcbake.smoke.submit import SmokeRequest, Submission, render_jobs, skipped_results, submit
 from hpcbake.smoke.wait import wait
 
@@ -76,6 +79,8 @@ class ShipSettings:
     way: str | None = None
     #: Submit smoke jobs and leave them to themselves.
     detach: bool = False
+    #: A smoke test that takes so many times what it took in the last release is worth a warning.
+    regression_factor: float = 1.5
 
 
 @dataclass
@@ -104,10 +109,11 @@ def _left_behind(item: _Progress) -> list[str]:
     """What may still go on at the site when the run ends here; nothing of it is done twice."""
     if item.doing in ("deliver", "smoke", "promote"):
         return [f"{item.doing} of {item.image.name} may still be going on there; the next run takes it up"]
+    ended = {result.log_path for result in item.smoke}
     return [
         f"job {submission.job_id} of {item.image.name} goes on; the next run takes it up"
         for submission in item.submissions
-        if not item.smoke
+        if submission.attempt not in ended and submission.is_new
     ]
 
 
@@ -178,6 +184,9 @@ class SiteRun:
                 self._step(item, "deliver", lambda item=item: self._deliver(item, node))  # type: ignore[misc]
             if item.is_open and self._wants("smoke"):
                 self._step(item, "smoke", lambda item=item: self._submit(item, node), record=False)  # type: ignore[misc]
+        if self._settings.detach:
+            for item in self._progress:
+                self._leave_jobs(item)
         if self._wants("smoke"):
             self._wait(node)
         for item in self._progress:
@@ -339,6 +348,15 @@ class SiteRun:
         self._listener.step("smoke", text, site=self._site.name, image=item.image.name)
         return Outcome.OK, {}
 
+    def _leave_jobs(self, item: _Progress) -> None:
+        """An image whose jobs are on their way is done for this run; one whose jobs have ended goes on."""
+        left = [submission for submission in item.submissions if submission.is_new]
+        if not item.is_open or not left:
+            return
+        now = render_utc(self._world.clock.now())
+        item.outcome = Outcome.SUBMITTED
+        item.stages.append(StageRecord("smoke", item.outcome.value, now, 0.0, submitted_evidence(left)))
+
     def _wait(self, node: SiteNode) -> None:
         """Wait for the jobs of all images together: one question to Slurm at a time."""
         waiting = [item for item in self._progress if item.is_open]
@@ -371,6 +389,10 @@ class SiteRun:
         if bad is None:
             status = Outcome.OK if any(result.changed for result in item.smoke) else Outcome.UNCHANGED
             item.stages.append(StageRecord("smoke", status.value, started, duration, smoke_evidence(item.smoke)))
+            assert item.found is not None
+            before = results_of_current(item.found, self._site.name)
+            grown = find_regressions(item.smoke, before, factor=self._settings.regression_factor)
+            self._notes += [f"{item.image.name}: {line}" for line in grown]
             said = ", ".join(map(smoke_words, item.smoke))
             self._listener.step("smoke", said, site=self._site.name, image=item.image.name)
             return

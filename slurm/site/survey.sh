@@ -11,6 +11,7 @@ printf '%s\n' "$wanted" | while read -r image hex tag; do
   say tag "$(readlink "$root/$image/$tag" 2>/dev/null)"
   current=$(readlink -f "$root/$image/current" 2>/dev/null)
   say current_sha256 "$(recorded "${current%.sif}.json" sif_sha256)"
+  if [ -n "$current" ] && [ -s "${current%.sif}.json" ]; then head -c 262144 "${current%.sif}.json" | say64 promoted; fi
   if [ -s "${sif%.sif}.json" ]; then head -c 262144 "${sif%.sif}.json" | say64 provenance; fi
 done
 # What runs that died have left; whoever acts here next sweeps it.

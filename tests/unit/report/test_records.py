@@ -66,6 +66,7 @@ def test_sites_are_counted_once_each() -> None:
         "inconclusive": 0,
         "blocked": 0,
         "skipped": 0,
+        "submitted": 0,
     }
 
 
