@@ -178,7 +178,10 @@ class BlockTable:
             if expansion.definition.block.type == "group" and expansion.definition.attribute("targets") is None:
                 definition = expansion.definition
                 message = f"the group {expansion.name} has no targets"
-                problems.append(Diagnostic(codes.MISSING_ATTRIBUTE, message, definition.span, "add targets = [ … ]"))
+                advice = "add targets = [ … ]"
+                if definition.attribute("target") is not None:
+                    advice = "the attribute is called targets, not target"
+                problems.append(Diagnostic(codes.MISSING_ATTRIBUTE, message, definition.span, advice))
         return problems
 
     def _value(self, expansion: Expansion, attribute: ast.Attribute) -> Value:

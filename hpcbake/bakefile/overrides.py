@@ -295,7 +295,9 @@ _OUTPUT_CHANGES: Final[Mapping[str, Callable[[list[Entry], bool], list[JsonValue
 
 
 def _help_for_key(key: str) -> str:
-    singular = {"platforms": "platform", "secret": "secrets", "attests": "attest", "outputs": "output", "tag": "tags"}
+    singular = {"platforms": "platform", "attests": "attest", "outputs": "output", "tag": "tags"}
+    if key == "secret":
+        return "with --set the key is secrets: --set TARGET.secrets=id=ID,src=FILE or TARGET.secrets=id=ID,env=NAME"
     if key in singular:
         return f"with --set the key is {singular[key]}"
     if key in ("inherits", "name", "matrix", "description", "dockerfile-inline"):

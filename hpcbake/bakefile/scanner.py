@@ -53,6 +53,7 @@ _OPERATORS = {
 _LITERALS = {"true": "TRUE", "false": "FALSE", "null": "NULL"}
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _NOT_IN_THE_LANGUAGE = {
+    **dict.fromkeys("“”„«»‘’", ("typographic quotes do not make strings", 'replace them by plain ones: "…"')),
     "'": ("single quotes do not make strings", 'use double quotes: "…"'),
     "`": ("backquotes do not make strings", 'use double quotes, or a heredoc (<<EOT) for several lines'),
     ";": ("`;` separates nothing here", "put each argument on a line of its own; separate list items by commas"),

@@ -85,9 +85,11 @@ def _between_operands(token: Token, bracket: str | None) -> tuple[str, str]:
 
 def _advice_for_start(token: Token) -> str:
     if token.type == "DOT":
-        return "write a number with a leading zero: 0.5"
+        return "put a path into double quotes; write a number with a leading zero: 0.5"
     if token.type == "QMARK":
         return "a condition belongs before `?`"
+    if token.type == "SLASH":
+        return "put a path into double quotes"
     return ""
 
 

@@ -136,6 +136,12 @@ class TemplateScanner:
     def _broken_string(self, start: int) -> None:
         """A line ends inside a string: say so, and go on as if the string had been closed."""
         opening = self.frame.start
+        outer = self.frames[-2] if len(self.frames) > 1 else None
+        if outer is not None and outer.is_template_sequence:
+            message = f"this `{outer.opener}` is not closed before the string ends"
+            opener = str(outer.opener)
+            advice = f"add the }} that is missing; a literal {opener} is written {opener[0]}{opener}"
+            raise ScanError(self.problem(codes.TEMPLATE, outer.start, start, message, advice))
         self.report(
             codes.STRING,
             opening,
@@ -170,7 +176,13 @@ class TemplateScanner:
         digits, wanted = selector[1:], 4 if selector[0] == "u" else 8
         end = begin + 1 + len(selector)
         if len(digits) != wanted:
-            self.report(codes.STRING, begin, end, f"\\{selector[0]} needs {wanted} hexadecimal digits")
+            self.report(
+                codes.STRING,
+                begin,
+                end,
+                f"\\{selector[0]} needs {wanted} hexadecimal digits",
+                "write \\\\ for a backslash",
+            )
             return ""
         number = int(digits, 16)
         if number > 0x10FFFF or 0xD800 <= number <= 0xDFFF:

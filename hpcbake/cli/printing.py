@@ -5,14 +5,15 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpcbake.errors import UsageError
+from hpcbake.errors import HpcbakeError, UsageError
 
 if TYPE_CHECKING:
     from hpcbake.bakefile import BakeRequest
+    from hpcbake.model.plan import PlanWarning
 
 #: New objects between two searches for circular garbage. The default of a few hundred is for programs that run for
 #: long; a plan is made, printed and gone, and searching took a tenth of the time.
@@ -52,22 +53,34 @@ def print_line(text: str) -> None:
 
 
 def _plan_text(request: BakeRequest) -> str:
-    from hpcbake.bakefile import render_plan, resolve
+    from hpcbake.bakefile.render import render_plan
+    from hpcbake.bakefile.resolve import plan_of, read_request
 
-    plan = resolve(
-        request, folder=Path(), environment=os.environ, stdin=sys.stdin.read, local_platform=local_platform()
+    folder = Path()
+    read = read_request(
+        request, folder=folder, environment=os.environ, stdin=sys.stdin.read, local_platform=local_platform()
     )
-    if plan.warnings:
+    try:
+        plan = plan_of(read, request, folder=folder, environment=os.environ)
+    except HpcbakeError:
+        # A mistyped block may well be why a target is missing.
+        _show_warnings([warning.as_plan_warning() for warning in read.warnings])
+        raise
+    _show_warnings(plan.warnings)
+    return render_plan(plan)
+
+
+def _show_warnings(warnings: Sequence[PlanWarning]) -> None:
+    if warnings:
         from hpcbake.bakefile.source import printable
 
-        for warning in plan.warnings[:_MOST_WARNINGS]:
+        for warning in warnings[:_MOST_WARNINGS]:
             place = f"{warning.path}:{warning.line}:{warning.column}: " if warning.path else ""
             print(printable(f"warning: {place}{warning.message} [{warning.code}]"), file=sys.stderr)  # noqa: T201
             if warning.help:
                 print(printable(f"help: {warning.help}"), file=sys.stderr)  # noqa: T201
-        if len(plan.warnings) > _MOST_WARNINGS:
-            print(f"… and {len(plan.warnings) - _MOST_WARNINGS} more warnings", file=sys.stderr)  # noqa: T201
-    return render_plan(plan)
+        if len(warnings) > _MOST_WARNINGS:
+            print(f"… and {len(warnings) - _MOST_WARNINGS} more warnings", file=sys.stderr)  # noqa: T201
 
 
 def _list_text(request: BakeRequest, text: str) -> str:

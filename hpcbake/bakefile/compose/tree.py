@@ -102,12 +102,15 @@ def parse_yaml(source: SourceFile) -> list[Node]:
         return list(_documents(source))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        advice = "check the indentation, and quote values that hold `: ` or start with a special character"
+        if mark and source.line_text(mark.line + 1).lstrip(" ").startswith("\t"):
+            advice = "YAML is indented by spaces, never by tabs"
         raise BakeFileError(
             Diagnostic(
                 codes.COMPOSE_SYNTAX,
                 f"this is not YAML: {error.problem or error.context}",
                 _span(source, mark, mark) if mark else None,
-                "check the indentation, and quote values that hold `: ` or start with a special character",
+                advice,
             )
         ) from error
     except yaml.YAMLError as error:
