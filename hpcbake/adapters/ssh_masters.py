@@ -33,7 +33,7 @@ class Masters:
     """The shared connections of this process, in a folder that only the user can enter."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._folder_lock = threading.Lock(), threading.Lock()
         self._asked: set[str] = set()
         self._arranged: dict[Login, bool] = {}
         self._ways: dict[Login, list[Hop]] = {}
@@ -155,12 +155,14 @@ class Masters:
 
     def _socket(self, key: str) -> Path:
         """A name that fits into the 104 bytes that a socket's path may have."""
-        if self._folder is None:
-            runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-            base = runtime if runtime and Path(runtime).is_dir() and len(runtime) < 50 else "/tmp"  # noqa: S108
-            self._folder = Path(tempfile.mkdtemp(prefix="hpcbake-ssh-", dir=base))
-            atexit.register(self.close)
-        return self._folder / hashlib.sha256(key.encode()).hexdigest()[:16]
+        with self._folder_lock:  # sites are reached from many threads
+            if self._folder is None:
+                runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+                base = runtime if runtime and Path(runtime).is_dir() and len(runtime) < 50 else "/tmp"  # noqa: S108
+                self._folder = Path(tempfile.mkdtemp(prefix="hpcbake-ssh-", dir=base))
+                atexit.register(self.close)
+            folder = self._folder
+        return folder / hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 _SAFE = (
