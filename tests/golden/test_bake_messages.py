@@ -61,7 +61,8 @@ def damaged(draw: st.DrawFn, texts: list[str]) -> str:
         piece = draw(
             st.sampled_from(
                 ["", '"', "{", "}", "${", "%{", "[", "]", "(", ")", "=", ",", "\n", "<<EOT\n", "null", "1", "-", "\\",
-                 "\t", "target", "inherits = ", " : ", "...", "*", ".", "#", "/*", "é", "\0", "- ", "&a ", "*a", "\u2028"]
+                 "\t", "target", "inherits = ", " : ", "...", "*", ".", "#", "/*", "é", "\0", "- ", "&a ",
+                 "*a", "\u2028"]
             )
         )  # fmt: skip
         text = text[:at] + piece + text[at + length :]
