@@ -60,18 +60,18 @@ function begin_image(name,   now) {
   sub(/.*\//, "", now); sub(/\.sif$/, "", now)
   current = now ~ /^[0-9a-f]+$/ && length(now) == 64 ? now : ""
   if (form == "json") {
-    printf "%s\n{\n\"name\": \"%s\",\n\"current\": %s,\n\"held\": %s,\n\"releases\": [", images++ ? "," : "", image,
-      current == "" ? "null" : "\"sha256:" current "\"", image in held ? "true" : "false"
+    printf "%s\n{\n\"name\": \"%s\",\n\"current\": %s,\n\"held\": %s,\n\"releases\": [", (images++ ? "," : ""), image,
+      (current == "" ? "null" : "\"sha256:" current "\""), ((image in held) ? "true" : "false")
     releases = 0
   }
 }
 function tell_json(hex, tag,   sif, loads) {
   sif = root "/sif/" image "/" hex ".sif"
   loads = link[image "/" tag] == "../sif/" image "/" hex ".sif"
-  printf "%s\n{\n\"digest\": \"sha256:%s\",\n\"tag\": \"%s\",\n\"current\": %s,\n", releases++ ? "," : "", hex, tag,
-    hex == current ? "true" : "false"
+  printf "%s\n{\n\"digest\": \"sha256:%s\",\n\"tag\": \"%s\",\n\"current\": %s,\n", (releases++ ? "," : ""), hex, tag,
+    (hex == current ? "true" : "false")
   printf "\"sif\": \"%s\",\n\"sif_sha256\": %s,\n\"size_bytes\": %s,\n", sif, value("sif_sha256"), value("size_bytes")
-  printf "\"load\": %s,\n\"run\": \"%s exec %s COMMAND\",\n", loads ? "\"module load " image "/" tag "\"" : "null", program, sif
+  printf "\"load\": %s,\n\"run\": \"%s exec %s COMMAND\",\n", (loads ? "\"module load " image "/" tag "\"" : "null"), program, sif
   printf "\"reference\": %s,\n\"revision\": %s,\n\"verdict\": %s,\n\"delivered\": %s,\n\"tested\": %s,\n\"promoted\": %s,\n",
     value("reference"), value("revision"), value("verdict"), value("delivered"), value("tested"), value("promoted")
   printf "\"smoke\": %s,\n\"cite\": \"%s\"\n}", smoke, citation()
@@ -80,8 +80,8 @@ function tell_readme(hex, tag,   tested) {
   if (hex != current) return
   tested = bare(value("tested"))
   table = table sprintf("| %s | `module load %s/%s` | `%s exec %s/%s/current COMMAND` | `%s` | %s | %s on %s%s |\n", image,
-    image, tag, program, root, image, substr(hex, 1, 12), bare(value("verdict")), job == "" ? "?" : job,
-    node == "" ? "?" : node, tested == "" ? "" : ", " tested)
+    image, tag, program, root, image, substr(hex, 1, 12), bare(value("verdict")), (job == "" ? "?" : job),
+    (node == "" ? "?" : node), (tested == "" ? "" : ", " tested))
   cites = cites "- " image ": " citation() "\n"
 }
 $1 == "L" { link[$2] = $3 }

@@ -232,7 +232,9 @@ ledger_is_whole() {
   known_lines='' known_bytes=0 known_hash=''
   read -r known_lines known_bytes known_hash 2>/dev/null <"$own/ledger.head"
   if [ ! -s "$book" ]; then [ -z "$known_hash" ]; return; fi
-  case $known_bytes in '' | *[!0-9]*) return 1 ;; esac
+  # What is no number there proves nothing.
+  case $known_lines$known_bytes in '' | *[!0-9]*) known_hash=damaged ;; esac
+  [ "$known_hash" != damaged ] || return 1
   if [ -z "$known_hash" ]; then
     # Only the very first line may lie there without a head: a run that died right after writing it.
     case $(sed -n 2p "$book") in *'"seq":'*) return 1 ;; esac
@@ -261,7 +263,7 @@ find_changed_line() {
   from=$((lines - 2000))
   found=$(changed_lines "$((from > 1 ? from : 1))" | head -n 1)
   if [ -n "$found" ]; then echo "$found"
-  elif [ -z "$known_hash" ]; then echo "$book:$lines: cannot be checked: $own/ledger.head is gone or damaged"
+  elif [ ${#known_hash} -ne 64 ]; then echo "$book:$lines: cannot be checked: $own/ledger.head is gone or damaged"
   elif [ "$lines" -lt "$known_lines" ]; then
     echo "$book:$((lines + 1)): has $lines lines, expected $known_lines (sha256 $known_hash, actual $(sha256_of "$book"))"
   else

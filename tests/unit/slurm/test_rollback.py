@@ -162,7 +162,7 @@ def test_a_changed_ledger_stops_it(stand_of_two: SiteStand) -> None:
     assert stand.seen() == before
 
 
-@pytest.mark.parametrize("cut", ["last", "all", "head"])
+@pytest.mark.parametrize("cut", ["last", "all", "head", "garbage"])
 def test_a_ledger_that_was_cut_short_stops_it(stand_of_two: SiteStand, cut: str) -> None:
     """Lines that are gone are missed, and so is the file that tells how many there were."""
     stand = stand_of_two
@@ -171,6 +171,8 @@ def test_a_ledger_that_was_cut_short_stops_it(stand_of_two: SiteStand, cut: str)
         book.write_text("".join(book.read_text().splitlines(keepends=True)[:-1]))
     elif cut == "all":
         book.unlink()
+    elif cut == "garbage":
+        (stand.root / ".hpcbake/ledger.head").write_text("$(touch owned) x y\n")
     else:
         (stand.root / ".hpcbake/ledger.head").unlink()
     assert isinstance(refusal(stand), StateError)
