@@ -23,7 +23,7 @@ def _find(case: LintCase) -> Iterator[Hit]:
                 yield Hit(
                     instruction.span,
                     f"COPY takes {source} from the build context, where it is not"
-                    + (f"; stage {maker.label} makes it" if maker else ""),
+                    + (f"; stage {maker.label} may have it" if maker else ""),
                     f"write COPY --from={name} {source} …",
                     target.name,
                 )
@@ -31,7 +31,12 @@ def _find(case: LintCase) -> Iterator[Hit]:
 
 def _is_in_context(target: TargetCase, source: str) -> bool:
     context = target.folder / target.target.context
-    return any(context.glob(source.lstrip("/"))) if source.strip("/") else True
+    if not source.strip("/"):
+        return True
+    try:
+        return any(context.glob(source.lstrip("/")))
+    except (ValueError, NotImplementedError):  # Docker's wildcards that Python does not have, such as `a**b`
+        return True
 
 
 def _maker_of(target: TargetCase, stage: Stage, source: str) -> Stage | None:
