@@ -26,6 +26,14 @@ class Gpu:
 
 
 @dataclass(frozen=True)
+class Partition:
+    """A partition of the site, and the x86-64 level of its oldest node (1..4)."""
+
+    name: str
+    cpu_level: int
+
+
+@dataclass(frozen=True)
 class Profile:
     """The part of a site that the check judges against. None means "not declared", never "anything goes".
 
@@ -37,6 +45,8 @@ class Profile:
     glibcxx: Version | None = None
     kernel: Version | None = None
     cpu_level: int | None = None  # 1..4: x86-64-v1 .. v4, the lowest of the partitions in use
+    #: Where partitions differ: the image may fit some of them.
+    partitions: tuple[Partition, ...] = ()
     apptainer: Version | None = None
     gpu: Gpu = field(default_factory=Gpu)
     inject: tuple[Injection, ...] = ()

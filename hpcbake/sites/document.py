@@ -213,7 +213,7 @@ def choice(*options: str, doc: str = "") -> Field:
     return Field(parse, {"enum": list(options)}, doc)
 
 
-def integer(doc: str = "", *, low: int, high: int) -> Field:
+def integer(doc: str = "", *, low: int, high: int, required: bool = False) -> Field:
     """A whole number in decimal digits within bounds. `022` and `1:30` are refused, not reinterpreted."""
 
     def parse(node: yaml.Node, reading: Reading) -> int | None:
@@ -225,7 +225,7 @@ def integer(doc: str = "", *, low: int, high: int) -> Field:
             return None
         return int(value)
 
-    return Field(parse, {"type": "integer", "minimum": low, "maximum": high}, doc)
+    return Field(parse, {"type": "integer", "minimum": low, "maximum": high}, doc, required)
 
 
 def seconds(doc: str = "", *, high: float = 7 * 86400.0) -> Field:

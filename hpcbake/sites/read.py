@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcbake.errors import ConfigError, UsageError
-from hpcbake.model.site import Gpu, GpuJobs, Injection, Login, Profile, Runtime, Site, Slurm, Store
+from hpcbake.model.site import Gpu, GpuJobs, Injection, Login, Partition, Profile, Runtime, Site, Slurm, Store
 from hpcbake.sites.document import parse_document, suggest
 from hpcbake.sites.schema import SITE
 
@@ -67,6 +67,10 @@ def profile_from_values(values: dict[str, Any]) -> Profile:
         values["gpu"] = Gpu(**values["gpu"])
     if "inject" in values:
         values["inject"] = tuple(Injection(**item) for item in values["inject"])
+    if values.get("partitions"):
+        values["partitions"] = tuple(Partition(**item) for item in values["partitions"])
+        levels = [partition.cpu_level for partition in values["partitions"]]
+        values["cpu_level"] = min([*levels, *filter(None, [values.get("cpu_level")])])
     return Profile(**values)
 
 

@@ -179,6 +179,14 @@ INJECTION = Section(
     "host libraries put into every container",
 )
 
+PARTITION = Section(
+    {
+        "name": text("name of the partition", required=True),
+        "cpu_level": integer("x86-64 level of its oldest node (2 for v2)", low=1, high=4, required=True),
+    },
+    "processors of one partition",
+)
+
 PROFILE = Section(
     {
         "arch": choice("x86_64", "aarch64", doc="architecture of the compute nodes"),
@@ -186,6 +194,7 @@ PROFILE = Section(
         "glibcxx": version("newest GLIBCXX of the host's libstdc++"),
         "kernel": version("kernel release"),
         "cpu_level": integer("x86-64 level of the oldest node in use (2 for v2)", low=1, high=4),
+        "partitions": listing(PARTITION.as_field(), "processors by partition, where they differ"),
         "apptainer": version("version of apptainer"),
         "gpu": GPU.as_field(),
         "inject": listing(INJECTION.as_field(), "host libraries put into every container"),
@@ -230,6 +239,7 @@ SECTIONS: dict[str, dict[str, Field]] = {
     "profile": dict(PROFILE.fields),
     "profile.gpu": dict(GPU.fields),
     "profile.inject": dict(INJECTION.fields),
+    "profile.partitions": dict(PARTITION.fields),
 }
 
 

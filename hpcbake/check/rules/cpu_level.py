@@ -29,7 +29,7 @@ def find(case: Case) -> Iterator[Finding]:
         for loaded in start.closure.objects:
             level = loaded.elf.cpu_level
             if level > (case.profile.cpu_level or 2) and "/glibc-hwcaps/" not in loaded.real_path:
-                severity = Severity.ERROR if case.profile.cpu_level else Severity.WARNING
+                severity = _severity(case, level)
                 cause = causes.cause(severity, case.origin(loaded.node), level)
                 cause.add(loaded.real_path, start.subject.role, level=str(level))
     for cause in causes:
@@ -40,7 +40,7 @@ def find(case: Case) -> Iterator[Finding]:
             severity=cause.severity,
             subject=cause.best,
             message=f"{cause.best}{cause.others} {cause.need} an x86-64-v{stated} processor; "
-            f"the site's oldest is {have} ({_how_it_fails(case)})",
+            f"{_what_there_is(case, int(stated))} ({_how_it_fails(case)})",
             remedy=_remedy(case, int(stated)),
             origin=cause.origin,
             paths=cause.sorted_paths(),
@@ -57,13 +57,29 @@ def _of_base(case: Case) -> Iterator[Finding]:
         return
     yield Finding(
         rule=RULE.id,
-        severity=Severity.ERROR if have else Severity.WARNING,
+        severity=_severity(case, level),
         subject=case.os_release.get("PRETTY_NAME", f"{name} {major}"),
-        message=f"all of {name} {major} is compiled for x86-64-v{level}; the site's oldest processor is "
-        f"{f'x86-64-v{have}' if have else 'not declared'}",
+        message=f"all of {name} {major} is compiled for x86-64-v{level}; {_what_there_is(case, level)}",
         remedy=_remedy(case, level),
         evidence={"needed": f"x86-64-v{level}", "site": have},
     )
+
+
+def _severity(case: Case, level: int) -> Severity:
+    """An error where no node can run it; a warning where some can, or where nobody has said."""
+    is_declared = case.profile.cpu_level is not None
+    fits_somewhere = any(partition.cpu_level >= level for partition in case.profile.partitions)
+    return Severity.ERROR if is_declared and not fits_somewhere else Severity.WARNING
+
+
+def _what_there_is(case: Case, level: int) -> str:
+    """The site's processors: its oldest, or the partitions that are too old for this level."""
+    have = case.profile.cpu_level
+    old = [partition for partition in case.profile.partitions if partition.cpu_level < level]
+    if old and len(old) < len(case.profile.partitions):
+        names = ", ".join(f"{partition.name} (x86-64-v{partition.cpu_level})" for partition in old)
+        return f"partition {names} is older" if len(old) == 1 else f"partitions {names} are older"
+    return f"the site's oldest is {f'x86-64-v{have}' if have else 'not declared'}"
 
 
 def _how_it_fails(case: Case) -> str:
@@ -74,7 +90,9 @@ def _how_it_fails(case: Case) -> str:
 def _remedy(case: Case, level: int) -> str:
     if case.profile.cpu_level is None:
         return "declare `cpu_level:` in the site's profile (the level of its oldest node)"
-    return f"build with -march=x86-64-v{case.profile.cpu_level}, or run on a partition with x86-64-v{level} nodes"
+    fitting = [partition.name for partition in case.profile.partitions if partition.cpu_level >= level]
+    where = f"on {' or '.join(fitting)} only" if fitting else f"on a partition with x86-64-v{level} nodes"
+    return f"build with -march=x86-64-v{case.profile.cpu_level}, or run {where}"
 
 
 RULE = Rule(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hpcbake.model.site import Partition
 from hpcbake.model.verdict import Severity, Verdict
 from tests.elf_builder import AARCH64, Elf, glibc, library, program
 from tests.image_builder import File, Files, MemoryImage, make_layer, scanned
@@ -143,6 +144,17 @@ def test_processor_level(needed: int, level: int | None, severity: Severity | No
     """What a file states is compared with the oldest processor of the site."""
     report = judged(scanned(el8(), {"usr/bin/app": program(isa_needed=needed)}), cpu_level=level)
     assert (only(report).severity if report.verdict is not Verdict.PASS else None) == severity
+
+
+def test_processor_level_by_partition() -> None:
+    """Where some partitions can run it, it is a warning that names the ones that cannot, and where it runs."""
+    partitions = (Partition("cpu", 3), Partition("old", 2), Partition("older", 1))
+    image = scanned(el8(), {"usr/bin/app": program(isa_needed=0b0100)})
+    finding = only(judged(image, cpu_level=1, partitions=partitions))
+    assert finding.severity is Severity.WARNING
+    assert "partitions old (x86-64-v2), older (x86-64-v1) are older" in finding.message
+    assert "run on cpu only" in finding.remedy
+    assert only(judged(image, cpu_level=1, partitions=partitions[1:])).severity is Severity.ERROR
 
 
 def test_processor_level_in_hwcaps_folders_is_no_demand() -> None:

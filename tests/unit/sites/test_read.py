@@ -44,6 +44,15 @@ def test_a_minimal_config_has_the_models_defaults() -> None:
     assert site.path == "alder.yaml"
 
 
+def test_the_oldest_partition_is_the_sites_level() -> None:
+    """Levels by partition give the level that everything must fit, unless something older was declared."""
+    partitions = "partitions: [{name: cpu, cpu_level: 3}, {name: old, cpu_level: 2}]"
+    profile = read(MINIMAL + f"profile: {{{partitions}}}\n").profile
+    assert (profile.cpu_level, [p.name for p in profile.partitions]) == (2, ["cpu", "old"])
+    assert read(MINIMAL + f"profile: {{cpu_level: 1, {partitions}}}\n").profile.cpu_level == 1
+    assert "`cpu_level` is missing" in shown(MINIMAL + "profile: {partitions: [{name: cpu}]}\n")
+
+
 def test_durations_have_units() -> None:
     """`15m` is what people write, seconds are what programs take."""
     text = (
