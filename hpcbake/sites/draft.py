@@ -251,6 +251,10 @@ def _cpu_level(facts: SiteFacts) -> Iterator[str]:
         yield f"  cpu_level: {facts.cpu_level}  # {note}"
     else:
         yield f"  # cpu_level: compute nodes were not seen. The login node: {seen}"
+    told = [item for item in facts.slurm.partitions if item.cpu_level]
+    if len({item.cpu_level for item in told}) > 1:
+        yield "  partitions:  # by the features of their nodes"
+        yield from (f"    - {{name: {render_value(item.name)}, cpu_level: {item.cpu_level}}}" for item in told)
 
 
 def _gpu_kind(facts: SiteFacts) -> str:

@@ -76,6 +76,18 @@ def test_the_login_node_s_processor_is_not_the_compute_nodes() -> None:
     assert "x86-64-v4" in text
 
 
+def test_partitions_that_differ_are_declared() -> None:
+    """Those whose nodes say what they are; where all are alike one level is enough."""
+    parts = (Partition("a", True, True, "1:00", "n1", cpu_level=3), Partition("b", False, True, "1:00", "n2"))
+    alike = dataclasses.replace(SEEN, slurm=dataclasses.replace(SEEN.slurm, partitions=parts))
+    assert drafted(alike)[0].profile.partitions == ()
+    other = (*parts, Partition("c", False, True, "1:00", "n3", cpu_level=4))
+    differ = dataclasses.replace(SEEN, slurm=dataclasses.replace(SEEN.slurm, partitions=other))
+    profile = drafted(differ)[0].profile
+    assert profile.cpu_level == 3
+    assert [(item.name, item.cpu_level) for item in profile.partitions] == [("a", 3), ("c", 4)]
+
+
 @pytest.mark.parametrize(
     ("found_by", "prelude"),
     [
