@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -103,10 +105,19 @@ def parse_arguments(arguments: Sequence[str]) -> BakeRequest:
     )
 
 
+@functools.cache
+def _cache_folder() -> str:
+    """One cache of syntax trees for all cases of this process, gone with it."""
+    folder = tempfile.mkdtemp(prefix="hpcbake-golden-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def our_plan(folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> JsonValue | str:
     """What hpcbake resolves in `folder`, or its error as a text."""
+    ours = {**clean_environment(environment), "HPCBAKE_CACHE_DIR": _cache_folder()}
     try:
-        plan = resolve(parse_arguments(arguments), folder=folder, environment=clean_environment(environment))
+        plan = resolve(parse_arguments(arguments), folder=folder, environment=ours)
     except HpcbakeError as error:
         return error.message
     return plan.as_json()
