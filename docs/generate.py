@@ -46,6 +46,7 @@ _VERBS_FOLDER = "docs/reference/verbs"
 _MEANINGS = {
     ExitCode.OK: "Everything that was asked for is so.",
     ExitCode.PARTIAL: "Some of it went well, or results failed for different reasons; the report says which.",
+    ExitCode.CHANGES: "`hpcbake plan --detailed-exitcode`: nothing is wrong, and `hpcbake ship` has something to do.",
     ExitCode.HUP: "The signal HUP ended the run: the terminal or the connection to this machine went away.",
     ExitCode.INT: "The signal INT (Ctrl-C) ended the run.",
     ExitCode.TERM: "The signal TERM ended the run.",

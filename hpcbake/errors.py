@@ -29,6 +29,7 @@ class ExitCode(IntEnum):
     BUG = 1
     USAGE = 2
     PARTIAL = 3
+    CHANGES = 4
     CONFIG = 10
     PREREQ = 11
     BUILD = 20

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hpcbake.deliver.ledger import Ledger, parse_ledger, promised, unfinished
 from hpcbake.deliver.provenance import parse_provenance
-from hpcbake.deliver.survey import digest_of_link
+from hpcbake.deliver.survey import digest_of_link, parse_hold
 from hpcbake.errors import ExitCode
 from hpcbake.model.ports import Node
 from hpcbake.model.site import Site
@@ -120,17 +119,6 @@ def _stored_image(block: Answer) -> StoredImage:
         releases=tuple(_stored_release(piece, current, links) for piece in block.blocks("release")),
         hold=parse_hold(block.find("hold")),
     )
-
-
-def parse_hold(text: str) -> dict[str, Any]:
-    """What a hold says; one that cannot be read holds all the same."""
-    if not text:
-        return {}
-    try:
-        document = json.loads(text)
-    except ValueError:
-        document = None
-    return document if isinstance(document, dict) and document else {"why": "unreadable"}
 
 
 def _stored_release(piece: Answer, current: str, links: Sequence[tuple[str, str, str]]) -> StoredRelease:

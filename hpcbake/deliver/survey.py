@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ class Found:
     provenance: dict[str, Any] = field(default_factory=dict)
     #: The provenance of what `current` names.
     promoted: dict[str, Any] = field(default_factory=dict)
+    #: Who holds the image at its release, since when; empty where nobody does.
+    hold: dict[str, Any] = field(default_factory=dict)
 
     @property
     def target(self) -> str:
@@ -124,4 +127,16 @@ def _found(item: Wanted, block: Answer) -> Found:
         current_sha256=block.find("current_sha256"),
         provenance=parse_provenance(block.find_text("provenance")),
         promoted=parse_provenance(block.find_text("promoted")),
+        hold=parse_hold(block.find("hold")),
     )
+
+
+def parse_hold(text: str) -> dict[str, Any]:
+    """What a hold says; one that cannot be read holds all the same."""
+    if not text:
+        return {}
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    return document if isinstance(document, dict) and document else {"why": "unreadable"}

@@ -9,6 +9,7 @@ printf '%s\n' "$wanted" | while read -r image hex tag; do
   say sif "$(sif_state "$sif" "${sif%.sif}.json")"
   say current "$(readlink "$root/$image/current" 2>/dev/null)"
   say tag "$(readlink "$root/$image/$tag" 2>/dev/null)"
+  if [ -s "$own/holds/$image" ]; then say hold "$(head -c 4096 "$own/holds/$image")"; fi
   current=$(readlink -f "$root/$image/current" 2>/dev/null)
   say current_sha256 "$(recorded "${current%.sif}.json" sif_sha256)"
   if [ -n "$current" ] && [ -s "${current%.sif}.json" ]; then head -c 262144 "${current%.sif}.json" | say64 promoted; fi

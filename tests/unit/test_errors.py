@@ -29,6 +29,7 @@ def test_exit_codes_are_frozen() -> None:
         "BUG": 1,
         "USAGE": 2,
         "PARTIAL": 3,
+        "CHANGES": 4,
         "CONFIG": 10,
         "PREREQ": 11,
         "BUILD": 20,

@@ -15,7 +15,7 @@ from hpcbake.deliver.mark import release_hold
 from hpcbake.deliver.promote import PromoteRequest, promote
 from hpcbake.deliver.rollback import RollbackRequest, plan_rollback, rollback
 from hpcbake.deliver.status import StoreLook, site_status
-from hpcbake.deliver.survey import link_target
+from hpcbake.deliver.survey import Wanted, link_target, survey
 from hpcbake.errors import (
     BusyError,
     ExitCode,
@@ -211,6 +211,16 @@ def test_a_hold_does_not_stand_in_the_way_of_what_is_current(stand: SiteStand) -
     give(stand, B)
     go_back(stand)
     assert not make_current(stand, first).changed
+
+
+def test_the_survey_tells_of_a_hold(stand_of_two: SiteStand) -> None:
+    """One look shows who holds an image, so that a plan can say so; nothing where nobody does."""
+    stand = stand_of_two
+    wanted = [Wanted("app", B, "1.0"), Wanted("other", B, "1.0")]
+    assert [found.hold for found in survey(wanted, stand.site, node=stand.node).found] == [{}, {}]
+    go_back(stand)
+    held, free = survey(wanted, stand.site, node=stand.node).found
+    assert (held.hold["by"], held.hold["digest"], free.hold) == ("me@pc", str(A), {})
 
 
 def test_who_promotes_by_name_lifts_the_hold(stand_of_two: SiteStand) -> None:
