@@ -251,6 +251,7 @@ def _run_record(
         duration_s=duration_s,
         resumes=resumes,
         interrupted_by=interrupted_by,
+        project=str(Path.cwd()),
     )
 
 

@@ -29,6 +29,7 @@ def report_document(report: ShipReport) -> dict[str, Any]:
         "command": list(report.run.command),
         "run": {
             "id": report.run.id,
+            "project": report.run.project or None,
             "resumes": report.run.resumes,
             "controller": {
                 "host": report.run.host,
@@ -159,6 +160,8 @@ def _located(error: ErrorRecord, site: str | None, target: str | None, *, change
         "code": int(error.code),
         "message": error.message,
         "remedy": error.remedy,
+        "retryable": error.retryable,
+        "evidence": _plain(error.evidence),
         "changed": changed,
         "next": f"hpcbake ship{flags}",
     }

@@ -1,11 +1,12 @@
-"""Text of unknown origin made fit for a terminal: what a login node or a job printed must not steer it."""
+"""Text of unknown origin made fit to show: what a login node or a job printed must not steer a terminal or a page."""
 
 from __future__ import annotations
 
 import re
 
-#: Control characters but tab and newline, C1 controls, and halves of surrogate pairs, which no stream can encode.
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+#: Control characters but tab and newline, C1 controls, marks that turn the direction of text, and halves of surrogate
+#: pairs and two noncharacters, which no stream or no XML can hold.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 def printable(text: str) -> str:

@@ -149,7 +149,7 @@ class TargetRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Who ran what, where and when."""
+    """Who ran what, where and when. `project` is the folder that it ran in."""
 
     id: str
     command: tuple[str, ...]
@@ -162,6 +162,7 @@ class RunRecord:
     duration_s: float
     resumes: str | None = None
     interrupted_by: str | None = None
+    project: str = ""
 
 
 @dataclass(frozen=True)

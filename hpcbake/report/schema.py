@@ -26,6 +26,11 @@ def _object(**properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
+def _with_later(schema: dict[str, Any], **properties: dict[str, Any]) -> dict[str, Any]:
+    """The schema with fields that reports of earlier versions have not."""
+    return {**schema, "properties": {**schema["properties"], **properties}}
+
+
 def _list_of(item: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": item}
 
@@ -84,16 +89,32 @@ _TARGET = _object(
         readback=_object(manifest_sha256=_DIGEST, blobs={"type": "integer", "minimum": 0}, missing=_list_of(_TEXT)),
     ),
 )
-_LOCATED_ERROR = _object(
-    site=_MAYBE_TEXT,
-    target=_MAYBE_TEXT,
-    stage=_TEXT,
-    kind=_KIND,
-    code=_CODE,
-    message=_TEXT,
-    remedy=_TEXT,
-    changed={"type": "boolean"},
-    next=_TEXT,
+_LOCATED_ERROR = _with_later(
+    _object(
+        site=_MAYBE_TEXT,
+        target=_MAYBE_TEXT,
+        stage=_TEXT,
+        kind=_KIND,
+        code=_CODE,
+        message=_TEXT,
+        remedy=_TEXT,
+        changed={"type": "boolean"},
+        next=_TEXT,
+    ),
+    retryable={"type": "boolean"},
+    evidence={"type": "object"},
+)
+_RUN = _with_later(
+    _object(
+        id=_TEXT,
+        resumes=_MAYBE_TEXT,
+        controller=_object(host=_TEXT, pid={"type": "integer"}, boot_id=_TEXT, user=_TEXT),
+        started=_TIME,
+        ended=_TIME,
+        duration_s=_SECONDS,
+        interrupted_by=_MAYBE_TEXT,
+    ),
+    project=_MAYBE_TEXT,
 )
 _FILE = _object(path=_TEXT, sha256=_TEXT)
 
@@ -109,15 +130,7 @@ def report_schema() -> dict[str, Any]:
             version={"const": 1},
             tool=_object(version=_TEXT),
             command=_list_of(_TEXT),
-            run=_object(
-                id=_TEXT,
-                resumes=_MAYBE_TEXT,
-                controller=_object(host=_TEXT, pid={"type": "integer"}, boot_id=_TEXT, user=_TEXT),
-                started=_TIME,
-                ended=_TIME,
-                duration_s=_SECONDS,
-                interrupted_by=_MAYBE_TEXT,
-            ),
+            run=_RUN,
             exit=_object(code=_CODE, name=_TEXT, retryable={"type": "boolean"}),
             inputs=_object(bake_files=_list_of(_FILE), sites=_list_of(_FILE)),
             targets=_list_of(_TARGET),
