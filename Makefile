@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 SHELL_FILES = $(shell git ls-files -- quickstart .ci lab slurm | grep -v '\.j2$$' | xargs -r grep -lE '^\#!.*/(env )?(ba|da)?sh$$')
 
-.PHONY: help install setup lint format check unit test lab lab-down demo picture bench
+.PHONY: help install setup lint format check unit stand test lab lab-down demo picture bench
 
 help:
 	@echo "make check    format, lint, types, import contract, unit tests, docs: no containers, under a minute"
@@ -43,14 +43,18 @@ lint: setup
 	$(BIN)/python docs/generate.py --check
 
 unit: setup
-	$(BIN)/pytest -q -n auto tests/unit tests/golden
+	$(BIN)/pytest -q -n auto -m "not stand" tests/unit tests/golden
+
+# The site's scripts, run by this machine's shell with stand-ins for Slurm and apptainer.
+stand: setup
+	$(BIN)/pytest -q -n auto -m stand tests/unit
 
 # Side by side: types on one core while tests have the other.
 check: setup
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint unit
 
 # The lab's tests one after the other: they stop and freeze parts of it.
-test: check
+test: check stand
 	$(BIN)/pytest tests/integration tests/faults
 
 lab: install

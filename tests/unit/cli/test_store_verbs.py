@@ -15,6 +15,8 @@ from tests.site_stand import SiteStand
 from tests.unit.slurm.conftest import stand, stand_of_two, store_of_two
 from tests.unit.slurm.releases import A, B, link
 
+pytestmark = pytest.mark.stand
+
 __all__ = ["stand", "stand_of_two", "store_of_two"]
 
 

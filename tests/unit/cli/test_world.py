@@ -40,8 +40,7 @@ def test_one_scan_and_one_verdict_per_profile() -> None:
     names = [f"site{number}" for number in range(16)]
     reports: dict[str, CompatReport] = {}
     threads = [
-        threading.Thread(target=lambda name=name: reports.update({name: check(IMAGE, site(name))}))
-        for name in names
+        threading.Thread(target=lambda name=name: reports.update({name: check(IMAGE, site(name))})) for name in names
     ]
     for thread in threads:
         thread.start()

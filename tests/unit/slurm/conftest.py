@@ -10,6 +10,19 @@ import pytest
 from tests.site_stand import SiteStand
 from tests.unit.slurm.releases import A, B, C, give
 
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs the scripts in a shell takes its time: `make stand`, not `make check`."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and STANDS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.stand)
+
+
+#: Fixtures by which a test runs scripts.
+STANDS = {"stand", "stand_of_two", "stand_of_three", "store_of_two", "store_of_three"}
+
 
 @pytest.fixture
 def stand(tmp_path: Path) -> SiteStand:
