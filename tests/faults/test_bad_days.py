@@ -90,8 +90,10 @@ def test_a_lost_answer_of_sbatch_never_makes_two_jobs(chain: Chain) -> None:
     """slurmctld hangs while the job is submitted: exit 51, nothing promoted; the next run takes up the one job."""
     reference = chain.run("build", check=True).stdout.split()[1]
     chain.run("deliver", f"{chain.image}={reference}", "--site", "alder", check=True)
+    write_site(chain, "alder", slurm={"queue_deadline": "3s"})
     with frozen_slurmctld(chain, "alder"):
         report = chain.ship("--site", "alder")
+    write_site(chain, "alder")
     assert report["exit"]["code"] == 51, report["errors"]
     assert chain.readlink("alder") == ""
     wait_until(lambda: chain.lab.ssh("alder", "squeue -h").returncode == 0, "Slurm answers again")

@@ -13,7 +13,7 @@ from hpcbake.deliver.modulefile import render_module, render_wrapper
 from hpcbake.deliver.promote import PromoteRequest, render_promote_script
 from hpcbake.model.artefacts import BuiltImage, Deployment, SmokeResult, SmokeStatus, SmokeTest
 from hpcbake.model.reference import Digest, parse_image_reference
-from hpcbake.model.site import Gpu, Login, Profile, Runtime, Site, Slurm, Store
+from hpcbake.model.site import Gpu, GpuJobs, Login, Profile, Runtime, Site, Slurm, Store
 from hpcbake.model.verdict import CompatReport
 from hpcbake.report.document import render_report
 from hpcbake.report.schema import render_report_schema
@@ -31,7 +31,7 @@ RICH = Site(
     "rich",
     Login("rich"),
     Store("/gpfs/proj/hpcbake", group="proj", mode="0640"),
-    profile=Profile(gpu=Gpu("nv"), binds=("/gpfs/proj", "/opt/my data:/data:ro")),
+    profile=Profile(cpu_level=3, gpu=Gpu("nv"), binds=("/gpfs/proj:/gpfs/proj:rw", "/opt/my data:/data:ro")),
     runtime=Runtime(
         prelude="if [ -f /etc/profile.d/modules.sh ]; then\n  . /etc/profile.d/modules.sh\nfi\nmodule load apptainer\n",
         plain_http=("registry.example.org",),
@@ -42,6 +42,9 @@ RICH = Site(
         account="proj",
         qos="short",
         constraint="a100&ib",
+        gres="tmpdisk:1",
+        gpu=GpuJobs(partition="gpu-long", gres="gpu:a100:2"),
+        mpi="pmix",
         reservation="tests",
         time_limit="1-02:00:00",
         prelude="export OMP_NUM_THREADS=2",
@@ -62,6 +65,10 @@ TESTS = (
         expect_stdout="error: 'none' of \"them\" $(x)",
         tasks=2,
     ),
+    SmokeTest("python", "python", modules=("json", "numpy.linalg")),
+    SmokeTest("gpu", "gpu", ("hpc-app", "--gpu"), expect_stdout="it's fine"),
+    SmokeTest("mpi", "mpi", tasks=2),
+    SmokeTest("io", "io"),
 )
 _CREATED = "2026-01-31T12:00:00Z"
 _COMMANDS = SpythonCommands()

@@ -9,6 +9,7 @@
 #SBATCH --account=proj
 #SBATCH --qos=short
 #SBATCH --constraint=a100&ib
+#SBATCH --gres=tmpdisk:1
 #SBATCH --reservation=tests
 #SBATCH --no-requeue
 set -u
@@ -68,7 +69,7 @@ set +e -u
 [ "$(sha256sum "$sif" | cut -c1-64)" = fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98 ] || { why=sif-changed; exit 43; }
 began=$(uptime_s)
 # Proves: this command ends in the container with the exit code and the output that were asked for.
-apptainer exec --nv --bind /gpfs/proj --bind '/opt/my data:/data:ro' /gpfs/proj/hpcbake/sif/hpc-app/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.sif hpc-app --title 'it'"'"'s $HOME; `id`' '' >"$attempt/container.out"
+apptainer exec --nv --bind /gpfs/proj:/gpfs/proj:rw --bind '/opt/my data:/data:ro' /gpfs/proj/hpcbake/sif/hpc-app/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.sif hpc-app --title 'it'"'"'s $HOME; `id`' '' >"$attempt/container.out"
 code=$?
 cat "$attempt/container.out"
 [ "$code" -eq 3 ] || { why=exit-code-"$code"; [ "$code" -ne 0 ] || code=1; exit "$code"; }

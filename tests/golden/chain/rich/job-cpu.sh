@@ -9,6 +9,7 @@
 #SBATCH --account=proj
 #SBATCH --qos=short
 #SBATCH --constraint=a100&ib
+#SBATCH --gres=tmpdisk:1
 #SBATCH --reservation=tests
 #SBATCH --no-requeue
 set -u
@@ -77,7 +78,7 @@ if has cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3; then level=2; fi
 if [ "$level" -eq 2 ] && has abm avx avx2 bmi1 bmi2 f16c fma movbe xsave; then level=3; fi
 if [ "$level" -eq 3 ] && has avx512bw avx512cd avx512dq avx512f avx512vl; then level=4; fi
 echo "hpcbake-figure cpu_level=x86-64-v$level"
-apptainer exec --nv --bind /gpfs/proj --bind '/opt/my data:/data:ro' /gpfs/proj/hpcbake/sif/hpc-app/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.sif /bin/sh -s -- >"$attempt/container.out" <<'END-OF-SCRIPT'
+apptainer exec --nv --bind /gpfs/proj:/gpfs/proj:rw --bind '/opt/my data:/data:ro' /gpfs/proj/hpcbake/sif/hpc-app/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.sif /bin/sh -s -- >"$attempt/container.out" <<'END-OF-SCRIPT'
 #!/bin/sh
 # Runs in the container, with nothing but its shell: what it is, and whether its loader finds every library of its
 # programs. Arguments: the commands that users see. What the image runs by itself is in the runscript that the runtime
@@ -150,6 +151,7 @@ found=$(said arch)
 echo "hpcbake-figure os=$(said os)"
 echo "hpcbake-figure libc=$(said libc)"
 echo "hpcbake-figure looked_at=$(said checked | paste -s -d ' ' -)"
+[ "$level" -ge 3 ] || { why=node-below-x86-64-v3-of-the-profile; exit 1; }
 [ -z "$(said no-command)" ] || { why=command-missing; exit 1; }
 [ -z "$(said missing)" ] || { why=library-not-found; exit 1; }
 why=ok

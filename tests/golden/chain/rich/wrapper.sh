@@ -7,4 +7,4 @@ if [ -f /etc/profile.d/modules.sh ]; then
 fi
 module load apptainer
 } </dev/null >&2
-exec apptainer exec --nv --bind /gpfs/proj --bind '/opt/my data:/data:ro' /gpfs/proj/hpcbake/sif/hpc-app/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.sif hpc-app "$@"
+exec apptainer exec --nv --bind /gpfs/proj:/gpfs/proj:rw --bind '/opt/my data:/data:ro' /gpfs/proj/hpcbake/sif/hpc-app/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.sif hpc-app "$@"

@@ -1,0 +1,74 @@
+#!/bin/sh
+#SBATCH --job-name=@NAME@
+#SBATCH --output=@ATTEMPT@/out
+#SBATCH --error=@ATTEMPT@/err
+#SBATCH --time=00:05:00
+#SBATCH --ntasks=2
+#SBATCH --comment=hpcbake:01RUN:plain:hpc-app:mpi
+#SBATCH --partition=debug
+#SBATCH --no-requeue
+set -u
+attempt=@ATTEMPT@
+name=@NAME@
+sif=/scratch/hpcbake/sif/hpc-app/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.sif
+started=$(date +%s) began='' why=died
+uptime_s() { read -r seconds _ </proc/uptime && printf %s "$seconds"; }
+size_of() { wc -c 2>/dev/null <"$1" || echo 0; }
+figures() {
+  LC_ALL=C sed -n 's/^hpcbake-figure \([A-Za-z0-9_.-]\{1,40\}\)=\(.*\)/\1=\2/p' "$attempt/out" | tail -n 40 |
+    LC_ALL=C tr -cd '\012\040-\176' | sed 's/["\\]/\\&/g; s/=/": "/; s/^/"/; s/$/"/' | paste -s -d , -
+}
+# The verdict is this file, complete or absent: written under another name, then renamed.
+write_result() {
+  kill "$sampler" 2>/dev/null
+  {
+    printf '{"kind": "hpcbake.smoke-result", "version": 1, "name": "%s", "test": "%s", "exit_code": %s, ' "$name" \
+      mpi "$1"
+    printf '"why": "%s", "digest": "%s", "sif_sha256": "%s", ' "$why" sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98
+    printf '"job_id": "%s", "node": "%s", ' "${SLURM_JOB_ID:-${HPCBAKE_JOB_ID:-none}}" "$(uname -n)"
+    printf '"started": %s, "ended": %s, "elapsed_s": %s, "max_rss_kb": %s, ' "$started" "$(date +%s)" \
+      "$(awk -v from="${began:-$(uptime_s)}" -v to="$(uptime_s)" 'BEGIN {printf "%.2f", to - from}')" \
+      "$(cat "$attempt/.memory" 2>/dev/null || echo null)"
+    printf '"out_bytes": %s, "err_bytes": %s, "figures": { %s }}\n' \
+      "$(size_of "$attempt/out")" "$(size_of "$attempt/err")" "$(figures)"
+  } >"$attempt/.result" && sync "$attempt/.result" && mv -f "$attempt/.result" "$attempt/result.json"
+}
+# The memory of this job's processes together, looked at twice a second; the most of it is kept.
+sample_memory() {
+  page_kb=$(($(getconf PAGESIZE 2>/dev/null || echo 4096) / 1024)) most=0
+  while now=$(cat /proc/[0-9]*/stat 2>/dev/null | awk -v top="$1" -v kb="$page_kb" '
+    {pid = $1; sub(/.*\) /, ""); parent[pid] = $2; pages[pid] = $22}
+    END {for (pid in pages) {
+      for (p = pid; p > 1 && p != top; p = parent[p]) if (++depth[pid] > 99) break
+      if (p == top) sum += pages[pid]
+    } print sum * kb}') && [ -d "/proc/$1" ]; do
+    if [ "$now" -gt "$most" ]; then most=$now; echo "$most" >"$attempt/.memory"; fi
+    sleep 0.5
+  done
+}
+sample_memory $$ >/dev/null 2>&1 </dev/null &
+sampler=$!
+trap 'write_result $?' EXIT
+# Slurm ends a job with TERM when it is cancelled and when its time is up: only the clock tells which.
+ended_from_outside() { [ $(($(date +%s) - started)) -lt 285 ] && why=terminated || why=time-limit; }
+trap 'ended_from_outside; exit 143' TERM
+trap 'why=terminated; exit 130' INT
+[ "$(sha256sum "$sif" | cut -c1-64)" = fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98fedcba98 ] || { why=sif-changed; exit 43; }
+began=$(uptime_s)
+# Proves: srun starts 2 ranks in containers and each learns which one it is of how many, on the nodes that
+# Slurm gave. Without a command of the project no MPI library is tried: the launcher's own variables are what is read.
+srun --ntasks=2 apptainer exec /scratch/hpcbake/sif/hpc-app/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.sif /bin/sh -c 'by=slurm rank=${SLURM_PROCID:-} size=${SLURM_NTASKS:-}; if [ -n "${PMIX_RANK:-}" ]; then by=pmix rank=$PMIX_RANK; elif [ -n "${PMI_RANK:-}" ]; then by=pmi2 rank=$PMI_RANK size=${PMI_SIZE:-$size}; fi; echo "rank $rank of $size on ${SLURMD_NODENAME:-nowhere} by $by"' \
+  >"$attempt/container.out" 2>"$attempt/container.err"
+code=$?
+cat "$attempt/container.out"
+cat "$attempt/container.err" >&2
+[ "$code" -eq 0 ] || { why=srun-ended-with-"$code"; exit "$code"; }
+# Every rank from 0 to the last, each once, and all of one mind about how many they are.
+sed -n 's/.*[Rr]ank[ :=#]*\([0-9][0-9]*\)[ ,]*\(out \)\{0,1\}of *\([0-9][0-9]*\).*/\1 \3/p' "$attempt/container.out" |
+  sort -n | awk -v n=2 '$1 != NR - 1 || $2 != n {bad = 1} END {exit bad || NR != n}' ||
+  { why=ranks-differ; exit 1; }
+hosts=$(sed -n 's/^rank .* on \([^ ]*\) by .*/\1/p' "$attempt/container.out" | sort -u)
+[ "$hosts" = "$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sort -u)" ] || { why=hosts-differ; exit 1; }
+by=$(sed -n 's/^rank .* by //p' "$attempt/container.out" | sort -u)
+echo "hpcbake-figure launched_by=$by"
+why=ok
