@@ -32,6 +32,7 @@ from hpcbake.errors import RETRYABLE_CODES, ExitCode, HpcbakeError
 from hpcbake.model.artefacts import SmokeTest
 from hpcbake.model.site import Gpu, Injection, Login, Profile, Runtime, Slurm, Store
 from hpcbake.report.schema import KIND_FAMILIES, render_report_schema
+from hpcbake.ship.forecast_document import render_plan_schema
 from hpcbake.ship.project import PROJECT
 from hpcbake.sites import render_site_schema
 from hpcbake.sites.schema import SECTIONS
@@ -336,6 +337,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/lint-rules.md": render_lint_rules,
     "docs/reference/smoke-states.md": render_smoke_states,
     "docs/reference/report.schema.json": render_report_schema,
+    "docs/reference/plan.schema.json": render_plan_schema,
     "site-configs/site.schema.json": render_site_schema,
 }
 

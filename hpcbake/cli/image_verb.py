@@ -15,7 +15,6 @@ from hpcbake.cli.options import read_project, read_sites, run_options, site_opti
 from hpcbake.cli.run import RunChoices, perform_collect, perform_run
 from hpcbake.cli.world import make_world
 from hpcbake.errors import UsageError
-from hpcbake.model.artefacts import BuiltImage
 from hpcbake.model.plan import Plan, Target
 from hpcbake.model.reference import parse_image_reference
 
@@ -50,8 +49,8 @@ def make_image_verb(stage: str, help_text: str) -> click.Command:
         plain_http = sorted({host for site in sites for host in site.runtime.plain_http})
         world = make_world(os.environ, folder=Path.cwd(), plain_http=plain_http)
         named = [split_name(text) for text in images]
+        refuse_twins([name for name, _ in named])
         built = [image_from_reference(reference, name=name, registry=world.registry) for name, reference in named]
-        _refuse_twins(built)
         shipments = [Shipment(Target(image.name, {}), (image.reference,)) for image in built]
         if dry_run:
             for image in built:
@@ -95,8 +94,8 @@ def split_name(text: str) -> tuple[str, str]:
     return name, reference
 
 
-def _refuse_twins(images: Sequence[BuiltImage]) -> None:
-    names = [image.name for image in images]
+def refuse_twins(names: Sequence[str]) -> None:
+    """Raises UsageError when two images would have one folder in the store."""
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"two images would both be {name!r} in the store", remedy="name them: NAME=IMAGE")

@@ -16,6 +16,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "hpcbake.cli.ship",
         "Bring images from the bake file to every site: build, check, deliver, smoke, promote.",
     ),
+    "plan": ("hpcbake.cli.plan", "Show what ship would do at every site, and why; change nothing."),
     "status": ("hpcbake.cli.status", "Show what is on every site."),
     "history": ("hpcbake.cli.history", "Show what users of each site were given, and when."),
     "rollback": ("hpcbake.cli.rollback", "Make an earlier release the current one again."),

@@ -90,6 +90,29 @@ def site_options(function: F) -> F:
     return function
 
 
+def jobs_option(function: F) -> F:
+    """--jobs: how many sites at a time."""
+    return click.option(
+        "--jobs",
+        "parallel_sites",
+        type=click.IntRange(min=1),
+        default=16,
+        show_default=True,
+        metavar="INTEGER",
+        help="Sites worked on at a time.",
+    )(function)
+
+
+def way_option(function: F) -> F:
+    """--way: how SIFs come to all sites."""
+    return click.option(
+        "--way",
+        type=click.Choice(["auto", "oras", "docker", "job", "stream"]),
+        envvar="HPCBAKE_WAY",
+        help="How SIFs come to the sites; default: what each site config says.",
+    )(function)
+
+
 def run_options(function: F) -> F:
     """How a run goes about it, and where its report goes."""
     for option in reversed(
@@ -103,21 +126,8 @@ def run_options(function: F) -> F:
                 metavar="SECONDS",
                 help="Patience with a lock on a site.",
             ),
-            click.option(
-                "--jobs",
-                "parallel_sites",
-                type=click.IntRange(min=1),
-                default=16,
-                show_default=True,
-                metavar="INTEGER",
-                help="Sites worked on at a time.",
-            ),
-            click.option(
-                "--way",
-                type=click.Choice(["auto", "oras", "docker", "job", "stream"]),
-                envvar="HPCBAKE_WAY",
-                help="How SIFs come to the sites; default: what each site config says.",
-            ),
+            jobs_option,
+            way_option,
             click.option("--dry-run", is_flag=True, help="Show what would be done, and touch nothing."),
             click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document."),
             click.option(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from hpcbake.build.build import build
@@ -17,6 +16,7 @@ from hpcbake.model.plan import Plan
 from hpcbake.model.site import Site
 from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, SiteRecord, TargetRecord, error_record
 from hpcbake.ship.journal import Journal
+from hpcbake.ship.parallel import in_parallel
 from hpcbake.ship.ports import Listener, World
 from hpcbake.ship.site_run import ShipSettings, SiteRun
 
@@ -93,31 +93,9 @@ def _build(
 
 
 def run_sites(runs: Sequence[SiteWork], sites: Sequence[Site], parallel: int) -> list[SiteRecord]:
-    """All sites, `parallel` at a time. Daemon threads: a signal must not wait for a site that hangs."""
-    todo: queue.SimpleQueue[int] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[int, SiteRecord]] = queue.SimpleQueue()
-    for index in range(len(runs)):
-        todo.put(index)
-
-    def work() -> None:
-        while True:
-            try:
-                index = todo.get_nowait()
-            except queue.Empty:
-                return
-            done.put((index, _run_guarded(runs[index], sites[index])))
-
-    for number in range(min(max(1, parallel), len(runs))):
-        threading.Thread(target=work, name=f"site-{number}", daemon=True).start()
-    records: dict[int, SiteRecord] = {}
-    while len(records) < len(runs):
-        try:
-            # A bounded wait, so that signals are heard in between.
-            index, record = done.get(timeout=0.2)
-        except queue.Empty:
-            continue
-        records[index] = record
-    return [records[index] for index in range(len(runs))]
+    """All sites, `parallel` at a time; a signal does not wait for a site that hangs."""
+    acts = [partial(_run_guarded, run, site) for run, site in zip(runs, sites, strict=True)]
+    return in_parallel(acts, parallel)
 
 
 def _run_guarded(run: SiteWork, site: Site) -> SiteRecord:

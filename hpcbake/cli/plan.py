@@ -1,0 +1,119 @@
+"""`hpcbake plan`: what ship would do at every site, and why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import click
+
+from hpcbake import __version__
+from hpcbake.build.document import find_shipments
+from hpcbake.cli.console import make_console
+from hpcbake.cli.image_verb import refuse_twins, split_name
+from hpcbake.cli.options import bake_options, jobs_option, read_plan, read_project, read_sites, site_options, way_option
+from hpcbake.cli.world import make_world
+from hpcbake.errors import HpcbakeError, UsageError
+from hpcbake.model.site import Site
+from hpcbake.report.records import error_record
+from hpcbake.ship.forecast import Forecast
+from hpcbake.ship.forecast_document import render_plan
+from hpcbake.ship.forecast_table import print_forecast
+from hpcbake.ship.parallel import in_parallel
+from hpcbake.ship.plan import PlanSettings, plan
+from hpcbake.ship.project import Project
+from hpcbake.ship.prospect import Prospect, ReadableRegistry, prospect_of_reference, prospect_of_shipment
+
+
+@click.command("plan")
+@click.argument("images", nargs=-1, metavar="[[NAME=]IMAGE...]")
+@bake_options
+@site_options
+@jobs_option
+@way_option
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as one JSON document.")
+@click.option("--detailed-exitcode", is_flag=True, help="End with 4 when ship has something to do, with 0 when not.")
+def command(
+    images: tuple[str, ...],
+    files: tuple[str, ...],
+    targets: tuple[str, ...],
+    overrides: tuple[str, ...],
+    variables: tuple[str, ...],
+    site_names: tuple[str, ...],
+    site_configs: Path,
+    parallel_sites: int,
+    way: str | None,
+    as_json: bool,
+    detailed_exitcode: bool,
+) -> int:
+    """Show what ship would do: create, update, unchanged or blocked for every image at every site, with the reason,
+    the way it would take, the bytes to move and the smoke jobs to run. Reads only: nothing is built, pushed or
+    written.
+
+    \b
+    hpcbake plan                              all targets at all sites
+    hpcbake plan --site alder                 one site
+    hpcbake plan app=registry/team/app:1.0    an image that is built already
+
+    A target of a bake file is judged by what its tag holds in the registry now; only the build can tell whether
+    that is still what it makes. What is blocked gives the exit code that ship would end with: 30 does not fit, 40
+    site unreachable, 75 held, 3 when sites or images differ.
+    """
+    bake = (files, targets, overrides, variables)
+    try:
+        if images and any(bake):
+            raise UsageError(
+                "images by reference take no -f, --target, --set or --var: those choose targets of bake files",
+                remedy="give the images, or the targets",
+            )
+        asked = _ask_images(images) if images else _ask_targets(bake)
+        sites = read_sites(site_configs, site_names)
+        forecast = _forecast(asked, sites, read_project(Path.cwd()), parallel_sites, way)
+    except HpcbakeError as error:
+        if as_json:
+            click.echo(render_plan(Forecast(__version__, (), (), error=error_record("resolve", error))), nl=False)
+        raise
+    forecast = replace(forecast, is_detailed=detailed_exitcode)
+    if as_json:
+        click.echo(render_plan(forecast), nl=False)
+    else:
+        print_forecast(forecast, make_console())
+    return int(forecast.code)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be planned: each image's question to the registry, and the warnings of the bake files."""
+
+    questions: tuple[Callable[[ReadableRegistry], Prospect], ...]
+    warnings: tuple[str, ...] = ()
+
+
+def _ask_images(images: Sequence[str]) -> _Asked:
+    named = [split_name(text) for text in images]
+    refuse_twins([name for name, _ in named])
+    return _Asked(tuple(partial(prospect_of_reference, name, text) for name, text in named))
+
+
+def _ask_targets(bake: tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[str]]) -> _Asked:
+    resolved = read_plan(*bake)
+    questions = tuple(partial(prospect_of_shipment, shipment) for shipment in find_shipments(resolved))
+    return _Asked(questions, tuple(warning.message for warning in resolved.warnings))
+
+
+def _forecast(asked: _Asked, sites: Sequence[Site], project: Project, parallel_sites: int, way: str | None) -> Forecast:
+    folder = Path.cwd()
+    plain_http = sorted({host for site in sites for host in site.runtime.plain_http})
+    world = make_world(os.environ, folder=folder, plain_http=plain_http, convert=project.convert)
+    prospects = in_parallel([partial(question, world.registry) for question in asked.questions], parallel_sites)
+    settings = PlanSettings(
+        tool_version=__version__,
+        tests={prospect.name: project.tests_for(prospect.name) for prospect in prospects},
+        expose={prospect.name: project.exposed_by(prospect.name) for prospect in prospects},
+        template_folders=(folder / "slurm",),
+        way=way,
+    )
+    return plan(prospects, sites, settings, world=world, parallel_sites=parallel_sites, warnings=asked.warnings)
