@@ -43,6 +43,11 @@ mode=$(cat "$stand/apptainer.mode" 2>/dev/null)
 case $1 in
 --version) echo 'apptainer version 1.4.5' ;;
 exec)
+  if [ -e "$stand/container.real" ]; then
+    while [ "${1%.sif}" = "$1" ]; do shift; done
+    shift
+    exec "$@"
+  fi
   cat "$stand/container.out" 2>/dev/null
   [ ! -e "$stand/container.hangs" ] || { echo $$ >"$stand/running"; exec sleep 300; }
   exit "$(cat "$stand/container.code" 2>/dev/null || echo 0)"
@@ -133,7 +138,8 @@ for folder in "$stand"/slurm/*/; do
   case $states in all) ;; *" $state "*) ;; *) continue ;; esac
   reason=$(cat "$folder/reason" 2>/dev/null || echo None)
   node=$(cat "$folder/node" 2>/dev/null)
-  echo "$format" | sed "s/%i/$id/; s/%T/$state/; s/%r/$reason/; s/%N/$node/; s/%u/$(id -un)/; s/%j/$(cat "$folder/name")/" |
+  name=$(cat "$folder/name")
+  echo "$format" | sed "s/%i/$id/; s/%T/$state/; s/%r/$reason/; s/%N/$node/; s/%u/$(id -un)/; s/%j/$name/" |
     sed "s|%k|$(cat "$folder/comment" 2>/dev/null)|; s|%Z|/home|; s|%o|$(cat "$folder/command" 2>/dev/null)|"
 done
 """
