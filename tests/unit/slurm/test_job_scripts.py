@@ -18,7 +18,7 @@ from hpcbake.model.artefacts import Deployment, SmokeStatus, SmokeTest
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Site
 from hpcbake.smoke.conclude import Observation, conclude
-from hpcbake.smoke.job import render_job
+from hpcbake.smoke.job import Job, render_job
 from tests.site_stand import SiteStand, built_image
 
 SIF = b"the sif of the tests"
@@ -35,20 +35,38 @@ class JobStand:
         self.sif = stand.folder.parent / "x.sif"
         self.sif.write_bytes(SIF)
 
-    def script(self, test: SmokeTest, site: Site | None = None) -> Path:
+    def deployment(self) -> Deployment:
+        """The SIF of this node."""
+        return Deployment("here", built_image(), str(self.sif), Digest.of(SIF).hex, len(SIF), changed=True)
+
+    def write_job(self, job: Job) -> Path:
         """The job's file, as the site fills it in."""
-        deployment = Deployment("here", built_image(), str(self.sif), Digest.of(SIF).hex, len(SIF), changed=True)
-        job = render_job(test, deployment, site or self.stand.site, comment="c", commands=SpythonCommands())
         path = self.attempt / "job.sh"
         path.write_text(job.script.replace("@ATTEMPT@", str(self.attempt)).replace("@NAME@", "hpcbake-x.1.01RUN"))
         return path
 
+    def script(self, test: SmokeTest, site: Site | None = None) -> Path:
+        chosen = site or self.stand.site
+        return self.write_job(render_job(test, self.deployment(), chosen, comment="c", commands=SpythonCommands()))
+
+    def run_job(self, job: Job) -> str:
+        """Run a job as Slurm would; its output."""
+        self._run(self.write_job(job))
+        return (self.attempt / "out").read_text()
+
     def run(self, test: SmokeTest, site: Site | None = None) -> tuple[int, dict[str, Any], str]:
         """Exit code, result file and output of the job."""
-        argv = ["/bin/sh", str(self.script(test, site))]
-        environment = {**os.environ, "SLURM_JOB_ID": "17"}
-        done = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=self.attempt, check=False)
-        return done.returncode, self.result(), done.stdout
+        code = self._run(self.script(test, site))
+        return code, self.result(), (self.attempt / "out").read_text()
+
+    def _run(self, script: Path) -> int:
+        (self.attempt / "result.json").unlink(missing_ok=True)
+        environment = {**os.environ, "SLURM_JOB_ID": "17", "SLURM_JOB_NODELIST": "n1"}
+        with (self.attempt / "out").open("wb") as out, (self.attempt / "err").open("wb") as err:
+            argv = ["/bin/sh", str(script)]
+            return subprocess.run(
+                argv, stdout=out, stderr=err, env=environment, cwd=self.attempt, check=False
+            ).returncode
 
     def result(self) -> dict[str, Any]:
         document: dict[str, Any] = json.loads((self.attempt / "result.json").read_text())
