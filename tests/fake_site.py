@@ -61,6 +61,8 @@ class FakeSite:
     sifs: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
+    #: the text of the hold on an image, by the image's name
+    holds: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, dict[str, str]] = field(default_factory=dict)
     clock_s: float = 1769860800.0
     closed: int = 0
@@ -104,6 +106,8 @@ class FakeSite:
             lines += [f"image {image}", f"sif {'present' if digest_hex in self.sifs else 'absent'}"]
             lines += [f"current {current}", f"tag {self.links.get(f'{image}/{tag}', '')}"]
             lines += [f"current_sha256 {sif_sha256(current.split('/')[-1].removesuffix('.sif')) if current else ''}"]
+            if image in self.holds:
+                lines.append(f"hold {self.holds[image]}")
             if digest_hex in self.provenance:
                 lines.append(f"provenance {base64.b64encode(self.provenance[digest_hex].encode()).decode()}")
         return [*lines, f"clock {self.clock_s:.0f}", "host login-1", "left 0"]
