@@ -91,7 +91,7 @@ echo "$id" >"$stand/slurm/next"
 mkdir "$stand/slurm/$id"
 sed -n 's/^#SBATCH --job-name=//p' "$script" >"$stand/slurm/$id/name"
 echo "$script" >"$stand/slurm/$id/script"
-echo PENDING >"$stand/slurm/$id/state"
+cat "$stand/sbatch.state" >"$stand/slurm/$id/state" 2>/dev/null || echo PENDING >"$stand/slurm/$id/state"
 pwd >"$stand/slurm/$id/folder"
 if [ "$mode" = answer-lost ]; then
   echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2
