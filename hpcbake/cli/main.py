@@ -18,6 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "plan": ("hpcbake.cli.plan", "Show what ship would do at every site, and why; change nothing."),
     "status": ("hpcbake.cli.status", "Show what is on every site."),
+    "report": ("hpcbake.cli.report", "Show what runs came to: in the terminal, a browser, CI, monitoring."),
     "history": ("hpcbake.cli.history", "Show what users of each site were given, and when."),
     "rollback": ("hpcbake.cli.rollback", "Make an earlier release the current one again."),
     "gc": ("hpcbake.cli.gc", "Remove releases that nobody needs."),

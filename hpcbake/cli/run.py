@@ -24,6 +24,9 @@ from hpcbake.adapters.clock import SystemClock
 from hpcbake.adapters.git import source_commit
 from hpcbake.build.document import Shipment
 from hpcbake.cli.console import make_console
+from hpcbake.cli.faces import NO_FACES, Faces, write_faces
+from hpcbake.cli.files import write_whole
+from hpcbake.cli.kept import LAST_RUNS, KeptRuns, read_kept_runs
 from hpcbake.cli.world import make_world
 from hpcbake.errors import CantWriteError, ExitCode, HpcbakeError, InterruptedByUserError
 from hpcbake.model.artefacts import BuiltImage
@@ -61,6 +64,7 @@ class RunChoices:
     way: str | None = None
     release_hold: bool = False
     detach: bool = False
+    faces: Faces = NO_FACES
 
 
 class ProgressLines:
@@ -261,6 +265,8 @@ def _publish(report: ShipReport, choices: RunChoices, kept: Path, problems: Sequ
     found = [*problems, *_write_report(kept, text)]
     if choices.report_path is not None:
         found += _write_report(choices.report_path, text)
+    if not choices.faces.is_empty:
+        found += _write_faces(report, choices.faces, kept.parent.parent)
     if choices.as_json:
         click.echo(text, nl=False)
     else:
@@ -275,27 +281,17 @@ def _publish(report: ShipReport, choices: RunChoices, kept: Path, problems: Sequ
 def _write_report(path: Path, text: str) -> list[str]:
     """Write one report file; what went wrong in words."""
     try:
-        _write_whole(path, text)
+        write_whole(path, text)
     except OSError as error:
         return [f"cannot write the report to {path}: {error.strerror}"]
     return []
 
 
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file complete or not at all; a device or pipe is written straight."""
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
-        return
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+def _write_faces(report: ShipReport, faces: Faces, runs: Path) -> list[str]:
+    """Write what the flags ask for. This run is told also where its report could not be kept."""
+    known = read_kept_runs(runs, report.run.project, last=LAST_RUNS, boot_id=boot_id())
+    others = [other for other in known.reports if other.run.id != report.run.id]
+    return write_faces(faces, report, KeptRuns((report, *others), known.lost), now=SystemClock().now())
 
 
 def _file_records(paths: Sequence[str]) -> tuple[FileRecord, ...]:

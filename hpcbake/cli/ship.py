@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 
 from hpcbake.build.document import find_shipments
 from hpcbake.cli.dry_run import print_dry_run
+from hpcbake.cli.faces import choose_faces, face_options
 from hpcbake.cli.options import (
     bake_options,
     build_options,
@@ -36,6 +38,7 @@ from hpcbake.errors import HpcbakeError
     help="Stop after this stage.",
 )
 @detach_option
+@face_options
 def command(
     files: tuple[str, ...],
     targets: tuple[str, ...],
@@ -54,6 +57,10 @@ def command(
     way: str | None,
     until: str,
     detach: bool,
+    junit: Path | None,
+    github: str | None,
+    prometheus: Path | None,
+    pages: Path | None,
 ) -> int:
     """Bring images from the bake file to every site: build, check, deliver, smoke, promote.
 
@@ -64,6 +71,7 @@ def command(
 
     Run it again at any time: what is in place stays untouched, what was interrupted is finished.
     """
+    faces = choose_faces(junit, github, prometheus, pages, os.environ)
     try:
         plan = read_plan(files, targets, overrides, variables)
         shipments = find_shipments(plan)
@@ -74,7 +82,7 @@ def command(
             report_early_failure(error)
         raise
     choices = RunChoices(until, builder, allow, retry_failed, lock_wait, parallel_sites, as_json, report_path, way)
-    choices = replace(choices, detach=detach)
+    choices = replace(choices, detach=detach, faces=faces)
     if dry_run:
         print_dry_run(plan, shipments, sites, project, choices)
         return 0

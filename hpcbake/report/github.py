@@ -88,7 +88,7 @@ def _row(site: str, image: ImageRecord) -> str:
 
 
 def _failure(failure: Failure) -> str:
-    where = " · ".join(part for part in (", ".join(failure.sites), failure.target, failure.stage) if part)
+    where = " · ".join(part for part in (", ".join(failure.sites), ", ".join(failure.targets), failure.stage) if part)
     lines = [f"### {markdown(where)}\n\n{markdown(failure.message)}\n\n"]
     if failure.remedy:
         lines.append(f"**What to do:** {markdown(failure.remedy)}\n\n")

@@ -14,7 +14,7 @@ from hpcbake.report.words import verdict_of
 
 #: Every metric with what it says. All are gauges. `docs/how-to/read-the-report.md` lists them.
 METRICS: dict[str, str] = {
-    "hpcbake_run_info": "1, with the id, command and hpcbake version of the latest run.",
+    "hpcbake_run_info": "1, with the id of the latest run and the hpcbake version that made it.",
     "hpcbake_run_end_timestamp_seconds": "When the latest run ended.",
     "hpcbake_run_duration_seconds": "How long the latest run took.",
     "hpcbake_run_exit_code": "The exit code of the latest run.",
@@ -69,7 +69,7 @@ def _label(text: str) -> str:
 
 def _run_samples(report: ShipReport) -> Iterator[_Sample]:
     run, code = report.run, report.code
-    facts = {"run": run.id, "command": " ".join(run.command), "version": report.tool_version}
+    facts = {"run": run.id, "version": report.tool_version}
     yield _Sample("hpcbake_run_info", 1, facts)
     yield from _time("hpcbake_run_end_timestamp_seconds", run.ended, {})
     yield _Sample("hpcbake_run_duration_seconds", run.duration_s, {})

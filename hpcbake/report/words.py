@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hpcbake.report.fleet import reached
 from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, ShipReport
 
+#: Site and target (empty where one does not apply), and what went wrong there, if anything.
+LocatedError = tuple[str, str, ErrorRecord | None]
+
 
 @dataclass(frozen=True)
 class Failure:
-    """One cause, and everywhere it struck: sites that failed in the same way stand together."""
+    """One cause, and everywhere it struck: each of the targets at each of the sites."""
 
     stage: str
-    target: str
+    targets: tuple[str, ...]
     sites: tuple[str, ...]
     message: str
     output: str
@@ -49,15 +52,38 @@ def verdict_of(image: ImageRecord) -> str:
 
 def failures(report: ShipReport) -> list[Failure]:
     """What went wrong in a run, each cause once."""
-    causes: dict[tuple[str, ErrorText], list[str]] = {}
-    for site, target, error in _errors(report):
-        causes.setdefault((target, _text(site, error)), []).extend([site] if site else [])
+    return group_failures(
+        [
+            *run_errors(report),
+            *((site.name, image.target, image.error) for site in report.sites for image in site.images),
+        ]
+    )
+
+
+def run_errors(report: ShipReport) -> Iterator[LocatedError]:
+    """The errors of a run that belong to no site."""
+    yield "", "", report.error
+    for target in report.targets:
+        yield "", target.name, target.error
+
+
+def group_failures(errors: Iterable[LocatedError]) -> list[Failure]:
+    """Each cause once: first the sites that it struck for a target, then the targets that it struck at these sites."""
+    sites_of: dict[tuple[ErrorText, str], list[str]] = {}
+    for site, target, error in errors:
+        if error is not None:
+            sites_of.setdefault((_text(site, error), target), []).extend([site] if site else [])
+    targets_of: dict[tuple[ErrorText, tuple[str, ...]], list[str]] = {}
+    for (text, target), sites in sites_of.items():
+        targets_of.setdefault((text, tuple(sites)), []).extend([target] if target else [])
     return [
         Failure(
-            *(text.stage, target, tuple(sites), text.message, text.output, text.remedy, text.kind),
-            next=_next(target, sites),
+            *(text.stage, tuple(targets), sites, text.message, text.output, text.remedy, text.kind),
+            next=" ".join(
+                ["hpcbake ship", *(f"--site {site}" for site in sites), *(f"--target {name}" for name in targets)]
+            ),
         )
-        for (target, text), sites in causes.items()
+        for (text, sites), targets in targets_of.items()
     ]
 
 
@@ -72,25 +98,6 @@ class ErrorText:
     remedy: str
 
 
-def _errors(report: ShipReport) -> Iterator[tuple[str, str, ErrorRecord]]:
-    if report.error is not None:
-        yield "", "", report.error
-    for target in report.targets:
-        if target.error is not None:
-            yield "", target.name, target.error
-    for site in report.sites:
-        for image in site.images:
-            if image.error is not None:
-                yield site.name, image.target, image.error
-
-
 def _text(site: str, error: ErrorRecord) -> ErrorText:
     message = error.message.removeprefix(f"{site}: ") if site else error.message
     return ErrorText(error.stage, error.kind, message, str(error.evidence.get("output") or ""), error.remedy)
-
-
-def _next(target: str, sites: list[str]) -> str:
-    """The command that does just this again."""
-    return " ".join(
-        ["hpcbake ship", *(f"--site {site}" for site in sites), *([f"--target {target}"] if target else [])]
-    )

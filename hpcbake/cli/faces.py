@@ -1,0 +1,157 @@
+"""The report for other programs and for a browser: the flags, and the files that they write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hpcbake import __version__
+from hpcbake.cli.files import write_whole
+from hpcbake.cli.kept import KeptRuns
+from hpcbake.errors import UsageError
+from hpcbake.report.records import ShipReport
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: The value of --github alone.
+_STEP_SUMMARY = "$GITHUB_STEP_SUMMARY"
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Where each face of the report goes; None where it is not wanted."""
+
+    junit: Path | None = None
+    github: Path | None = None
+    prometheus: Path | None = None
+    pages: Path | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return self == NO_FACES
+
+
+NO_FACES = Faces()
+
+
+def face_options(function: F) -> F:
+    """--junit, --github, --prometheus and --html."""
+    for option in reversed(
+        (
+            click.option("--junit", type=_FILE, metavar="FILE", help="Write the run as JUnit XML here."),
+            click.option(
+                "--github",
+                is_flag=False,
+                flag_value=_STEP_SUMMARY,
+                metavar="[FILE]",
+                help=f"Append the run to this GitHub step summary; without FILE to that of {_STEP_SUMMARY}.",
+            ),
+            click.option(
+                "--prometheus",
+                type=_FILE,
+                metavar="FILE",
+                help="Write metrics of every image and site here, for node exporter's textfile collector.",
+            ),
+            click.option(
+                "--html",
+                "--out",
+                "pages",
+                type=click.Path(file_okay=False, path_type=Path),
+                metavar="FOLDER",
+                help="Write web pages into this folder: index.html, and one page per run.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def choose_faces(
+    junit: Path | None,
+    github: str | None,
+    prometheus: Path | None,
+    pages: Path | None,
+    environment: Mapping[str, str],
+) -> Faces:
+    """What the flags ask for. Raises UsageError when --github stands alone outside of GitHub."""
+    named = environment.get("GITHUB_STEP_SUMMARY", "") if github == _STEP_SUMMARY else github
+    if named == "":
+        raise UsageError(
+            "--github names no file, and GITHUB_STEP_SUMMARY is not set",
+            remedy="name the file: --github FILE; GitHub sets the variable in the steps of a workflow",
+        )
+    return Faces(junit, Path(named) if named is not None else None, prometheus, pages)
+
+
+def write_faces(faces: Faces, report: ShipReport, kept: KeptRuns, *, now: float) -> list[str]:
+    """Write every face that is wanted, each for itself; what went wrong in words.
+
+    JUnit and the step summary tell of `report` alone, metrics and pages of all that was kept.
+    """
+    wanted: tuple[tuple[Path | None, Callable[[Path], None]], ...] = (
+        (faces.junit, lambda path: _write_junit(path, report)),
+        (faces.github, lambda path: _append_summary(path, report)),
+        (faces.prometheus, lambda path: _write_metrics(path, kept)),
+        (faces.pages, lambda path: _write_pages(path, kept, now)),
+    )
+    problems: list[str] = []
+    for path, write in wanted:
+        try:
+            if path is not None:
+                write(path)
+        except OSError as error:
+            problems.append(f"cannot write {path}: {error.strerror}")
+    return problems
+
+
+# Each renderer is imported where it is used: the help of a verb needs none of them, and a run without flags neither.
+
+
+def _write_junit(path: Path, report: ShipReport) -> None:
+    from hpcbake.report.junit import render_junit
+
+    write_whole(path, render_junit(report))
+
+
+def _append_summary(path: Path, report: ShipReport) -> None:
+    from hpcbake.report.github import render_github
+
+    with path.open("a", encoding="utf-8") as file:
+        file.write(render_github(report))
+
+
+def _write_metrics(path: Path, kept: KeptRuns) -> None:
+    from hpcbake.report.fleet import gather
+    from hpcbake.report.prometheus import render_prometheus
+
+    write_whole(path, render_prometheus(gather(kept.reports)))
+
+
+def _write_pages(folder: Path, kept: KeptRuns, now: float) -> None:
+    """Pages of runs first, so that no link of the index leads nowhere; those of runs no longer kept go last."""
+    from hpcbake.report.fleet import gather
+    from hpcbake.report.pages import GENERATOR, render_pages
+
+    pages = render_pages(gather(kept.reports), now=now, tool_version=__version__, lost=kept.lost)
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    for name, text in sorted(pages.items(), reverse=True):
+        write_whole(folder / name, text)
+    mark = f'<meta name="generator" content="{GENERATOR}">'
+    for path in (folder / "runs").glob("*.html"):
+        if f"runs/{path.name}" not in pages and mark in _beginning(path):
+            path.unlink(missing_ok=True)
+
+
+def _beginning(path: Path) -> str:
+    """Enough of a file to tell whether it is a page of ours."""
+    try:
+        with path.open("rb") as file:
+            return file.read(1024).decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,157 @@
+"""The fleet as a static web site: one page for what is so now, one page per run. Pure: values in, texts out.
+
+No script, no request to anywhere; every text of a report is escaped, whatever is in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from hpcbake.errors import ExitCode
+from hpcbake.report.fleet import Fleet, age_words, gather, number_of, smoke_jobs
+from hpcbake.report.junit import tail_of
+from hpcbake.report.printable import printable
+from hpcbake.report.records import Outcome, ShipReport, StageRecord
+from hpcbake.report.sparkline import figure_words, sparkline, trend_words
+from hpcbake.report.words import failures, group_failures, outcome_words, run_errors, short, verdict_of
+
+#: Stands in the head of every page, so that pages of runs that are no longer kept can be told from other files.
+GENERATOR = "hpcbake report"
+#: Of a program's output and of a job's log, the last so many characters.
+_MAX_OUTPUT = 8_000
+
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
+#: A sign beside the word, for the eye; and the class that gives the colour.
+_SIGNS = {
+    Outcome.OK.value: ("✓", "good"),
+    Outcome.UNCHANGED.value: ("✓", "good"),
+    "passed": ("✓", "good"),
+    Outcome.FAILED.value: ("✗", "bad"),
+    Outcome.INCONCLUSIVE.value: ("?", "doubt"),
+    "unknown": ("?", "doubt"),
+    Outcome.BLOCKED.value: ("‖", "doubt"),
+    Outcome.SKIPPED.value: ("–", "quiet"),
+    Outcome.SUBMITTED.value: ("…", "quiet"),
+}
+
+
+def render_pages(fleet: Fleet, *, now: float, tool_version: str, lost: Sequence[str] = ()) -> dict[str, str]:
+    """Every page by its path in the site's folder. `lost` tells of runs that left no report, each in one line."""
+    names = page_names(fleet.reports)
+    by_run = {report.run.id: name for report, name in zip(fleet.reports, names, strict=True)}
+    common = {"now": now, "tool_version": tool_version, "generator": GENERATOR}
+    index = {"fleet": fleet, "names": names, "names_by_run": by_run, "lost": lost, **_index(fleet)}
+    pages = {"index.html": _render("index.html.j2", **common, **index)}
+    for report, name in zip(fleet.reports, names, strict=True):
+        run = {"report": report, "fleet": gather([report]), "failures": failures(report)}
+        pages[name] = _render("run.html.j2", **common, **run)
+    return pages
+
+
+def page_names(reports: Sequence[ShipReport]) -> list[str]:
+    """A path for the page of each run: its id where that makes a file name, and no two the same."""
+    names: list[str] = []
+    for report in reports:
+        identity = report.run.id
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", identity):
+            identity = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:26]
+        name, number = f"runs/{identity}.html", 1
+        while name.lower() in {taken.lower() for taken in names}:
+            number += 1
+            name = f"runs/{identity}.{number}.html"
+        names.append(name)
+    return names
+
+
+def _index(fleet: Fleet) -> dict[str, Any]:
+    latest = fleet.reports[0] if fleet.reports else None
+    errors = [*(run_errors(latest) if latest else ())]
+    errors += [(cell.site, cell.target, cell.image.error) for _, cell in sorted(fleet.cells.items())]
+    counts = dict.fromkeys(Outcome, 0)
+    for cell in fleet.cells.values():
+        counts[cell.image.outcome] += 1
+    shown = {outcome.value: count for outcome, count in counts.items() if count}
+    return {"latest": latest, "failures": group_failures(errors), "counts": shown}
+
+
+def _render(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=True,
+        finalize=_shown,
+    )
+    environment.globals["style"] = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704  (ours)
+    environment.filters.update(
+        {
+            "age": age_words,
+            "end": _end,
+            "evidence": _evidence,
+            "figure": figure_words,
+            "jobs": smoke_jobs,
+            "last_part": _last_part,
+            "outcome": outcome_words,
+            "short": short,
+            "sign": lambda status: _SIGNS.get(str(status), ("·", "quiet"))[0],
+            "spark": sparkline,
+            "tail": tail_of,
+            "tone": lambda status: _SIGNS.get(str(status), ("·", "quiet"))[1],
+            "trend": trend_words,
+            "verdict": verdict_of,
+        }
+    )
+    return environment
+
+
+def _shown(value: object) -> object:
+    """What an expression of a template comes to: text with its control characters spelled out."""
+    return value if isinstance(value, Markup) else "" if value is None else printable(str(value))
+
+
+def _end(report: ShipReport) -> str:
+    """The status whose colour and sign a whole run has."""
+    if report.code is ExitCode.OK:
+        return Outcome.OK.value
+    return Outcome.INCONCLUSIVE.value if report.interrupted_code is not None else Outcome.FAILED.value
+
+
+def _last_part(text: object) -> str:
+    """The end of a long output, from a line's beginning."""
+    whole = str(text)
+    if len(whole) <= _MAX_OUTPUT:
+        return whole
+    return "…\n" + whole[-_MAX_OUTPUT:].partition("\n")[2]
+
+
+def _evidence(stage: StageRecord) -> list[tuple[str, str]]:
+    """What a step saw, as words and values; its jobs and its output are shown apart."""
+    return [
+        (str(name).replace("_", " "), _value(name, value))
+        for name, value in stage.evidence.items()
+        if name not in ("jobs", "output") and value not in ("", None, [], {})
+    ]
+
+
+def _value(name: str, value: object) -> str:
+    number = number_of(value)
+    if name == "size_bytes" and number is not None and not isinstance(value, str):
+        return f"{number[0] / 1e6:.1f} MB"
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
