@@ -198,7 +198,7 @@ def skip_reason(test: SmokeTest, site: Site) -> str:
     return ""
 
 
-def tests_at(site: Site, tests: Sequence[SmokeTest]) -> tuple[SmokeTest, ...]:
+def choose_tests(site: Site, tests: Sequence[SmokeTest]) -> tuple[SmokeTest, ...]:
     """The tests that are for this site: by the test's own patterns of sites, and by the site's of tests."""
 
     def fits(name: str, patterns: Sequence[str]) -> bool:

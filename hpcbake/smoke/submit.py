@@ -11,7 +11,7 @@ from hpcbake.model.artefacts import Deployment, SmokeResult, SmokeStatus, SmokeT
 from hpcbake.model.ports import Clock, Node, RuntimeCommands
 from hpcbake.model.site import Site
 from hpcbake.sites.scripts import read_answer, render_site_script, store_values
-from hpcbake.smoke.job import Job, parse_slurm_time, render_job, skip_reason, tests_at
+from hpcbake.smoke.job import Job, choose_tests, parse_slurm_time, render_job, skip_reason
 
 SCRIPT_TIMEOUT_S = 120.0
 _SBATCH_GRACE_S = 10
@@ -67,14 +67,14 @@ def render_jobs(request: SmokeRequest, site: Site, commands: RuntimeCommands) ->
             template_folders=request.template_folders,
             programs=request.programs,
         )
-        for test in tests_at(site, request.tests)
+        for test in choose_tests(site, request.tests)
         if not skip_reason(test, site)
     ]
 
 
 def skipped_results(request: SmokeRequest, site: Site) -> list[SmokeResult]:
     """The tests of a request that are for this site and cannot run there, with the reason."""
-    skipped = [(test, skip_reason(test, site)) for test in tests_at(site, request.tests)]
+    skipped = [(test, skip_reason(test, site)) for test in choose_tests(site, request.tests)]
     return [
         SmokeResult(
             site=site.name,

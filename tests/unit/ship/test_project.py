@@ -71,3 +71,53 @@ def test_a_mistake_is_told(text: str, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_project(text, "hpcbake.yaml")
     assert says in f"{caught.value.message}\n{caught.value.evidence.get('output', '')}"
+
+
+@pytest.mark.parametrize(
+    ("text", "test"),
+    [
+        ("{name: cpu}", SmokeTest("cpu")),
+        ("{name: gpu}", SmokeTest("gpu", "gpu")),
+        ("{name: io}", SmokeTest("io", "io")),
+        ("{name: mpi}", SmokeTest("mpi", "mpi", tasks=2)),
+        ("{name: mpi, tasks: 4, command: [a]}", SmokeTest("mpi", "mpi", ("a",), tasks=4)),
+        ("{name: cpu, command: [a]}", SmokeTest("cpu", "command", ("a",))),
+        ("{name: x, modules: [numpy.linalg]}", SmokeTest("x", "python", modules=("numpy.linalg",))),
+        ("{name: python, modules: [os], command: [py]}", SmokeTest("python", "python", ("py",), modules=("os",))),
+        ('{name: x, sites: ["b*"]}', SmokeTest("x", sites=("b*",))),
+        ("{name: x, template: mpi}", SmokeTest("x", "mpi", tasks=2)),
+    ],
+)
+def test_a_test_without_a_template_is_meant_as_what_it_says(text: str, test: SmokeTest) -> None:
+    """By its name, else by what it is given."""
+    assert parse_project(f"smoke: [{text}]", "hpcbake.yaml").tests_for("app") == (test,)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{name: python}", "no modules"),
+        ("{name: x, template: python, command: [py]}", "no modules"),
+        ("{name: x, template: command}", "no command"),
+    ],
+)
+def test_a_test_that_lacks_what_it_needs_is_a_mistake(text: str, says: str) -> None:
+    """With an example of it."""
+    with pytest.raises(ConfigError, match=says) as caught:
+        parse_project(f"smoke: [{text}]", "hpcbake.yaml")
+    assert caught.value.remedy.startswith("add: ")
+
+
+@pytest.mark.parametrize("module", ["os;x", "a b", "-c", "a..b", "1x", "a.", "$(x)"])
+def test_a_module_is_a_name(module: str) -> None:
+    """Nothing else reaches Python."""
+    with pytest.raises(ConfigError):
+        parse_project(f"smoke: [{{name: x, modules: ['{module}']}}]", "hpcbake.yaml")
+
+
+def test_the_factor_of_growth_is_the_projects() -> None:
+    """1.5 where it says nothing."""
+    assert Project().regression_factor == 1.5
+    assert parse_project("regression: {factor: 2.25}", "hpcbake.yaml").regression_factor == 2.25
+    with pytest.raises(ConfigError):
+        parse_project("regression: {factor: 0.5}", "hpcbake.yaml")

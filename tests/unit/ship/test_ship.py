@@ -126,6 +126,7 @@ class Run:
         self.clock = FastClock()
         self.lines = Lines()
         self.until = "promote"
+        self.detach = False
         self.builder: Builder | None = None
         self.parallel = 16
         self.connect: Callable[[Site], SiteNode] = lambda site: self.sites[site.name]
@@ -142,6 +143,7 @@ class Run:
             tests={name: self.tests.get(name, (SmokeTest("cpu"),)) for name in names},
             expose={},
             until=self.until,
+            detach=self.detach,
         )
         world = World(
             builder=self.builder or Builder(),
@@ -582,3 +584,44 @@ def interrupted_by(run: Run, moment: Callable[[], bool]) -> ShipResult:
         return run.ship()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def detached(run: Run) -> ShipResult:
+    run.detach = True
+    return run.ship()
+
+
+def test_jobs_may_be_left_to_themselves(run: Run) -> None:
+    """Submitted and no more: exit code 0, the jobs' numbers in the report, nothing promoted, no tag moved."""
+    result = detached(run)
+    assert_valid(result)
+    assert outcomes(result) == {"alder": "submitted", "birch": "submitted"}
+    assert record(result).code is ExitCode.OK
+    assert run.sites["alder"].acts() == ["deliver", "submit"]
+    assert run.registry.moves == []
+    stage = record(result).stage("smoke")
+    assert stage is not None
+    assert stage.evidence["jobs"][0]["id"] == "100"  # type: ignore[index]
+    assert result.sites[0].left_behind == ("job 100 of app goes on; the next run takes it up",)
+
+
+def test_a_test_that_cannot_run_at_a_site_is_skipped_there(run: Run) -> None:
+    """In the report with its reason; it neither hinders nor makes a promotion."""
+    run.tests["app"] = (SmokeTest("cpu"), SmokeTest("gpu", "gpu"))
+    result = run.ship()
+    assert outcomes(result) == {"alder": "ok", "birch": "ok"}
+    stage = record(result).stage("smoke")
+    assert stage is not None
+    found = {job["test"]: (job["status"], job["reason"]) for job in stage.evidence["jobs"]}  # type: ignore[attr-defined]
+    assert found["cpu"] == ("passed", "")
+    assert found["gpu"] == ("skipped", "the site's profile has no GPU (profile.gpu.mode)")
+    assert outcomes(run.ship()) == {"alder": "unchanged", "birch": "unchanged"}
+
+
+@pytest.mark.parametrize("tests", [(SmokeTest("gpu", "gpu"),), (SmokeTest("x", sites=("elsewhere",)),)])
+def test_a_site_where_no_test_runs_promotes_nothing(run: Run, tests: tuple[SmokeTest, ...]) -> None:
+    """Skipped is not passed."""
+    run.tests["app"] = tests
+    result = run.ship()
+    assert outcomes(result) == {"alder": "inconclusive", "birch": "inconclusive"}
+    assert record(result).code is ExitCode.SMOKE_UNKNOWN
