@@ -134,6 +134,7 @@ def _total(forecast: Forecast, known_bytes: int) -> str:
     """All bytes together; some sizes are estimates, and some are not known before the build."""
     images = [image for _, image in forecast.images()]
     if any(image.size_bytes is None for image in images):
-        return f"{size_words(known_bytes)} and what is built to move" if known_bytes else "what is built to move"
+        known = f"{size_words(known_bytes)} and what the build makes" if known_bytes else "what the build makes"
+        return f"{known} to move"
     is_exact = all(image.size_is_exact for image in images)
     return f"{'' if is_exact else 'about '}{size_words(known_bytes)} to move"
