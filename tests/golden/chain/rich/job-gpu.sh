@@ -26,6 +26,7 @@ figures() {
 # The verdict is this file, complete or absent: written under another name, then renamed.
 write_result() {
   kill "$sampler" 2>/dev/null
+  memory=$(cat "$attempt/.memory" 2>/dev/null)
   {
     printf '{"kind": "hpcbake.smoke-result", "version": 1, "name": "%s", "test": "%s", "exit_code": %s, ' "$name" \
       gpu "$1"
@@ -33,7 +34,7 @@ write_result() {
     printf '"job_id": "%s", "node": "%s", ' "${SLURM_JOB_ID:-${HPCBAKE_JOB_ID:-none}}" "$(uname -n)"
     printf '"started": %s, "ended": %s, "elapsed_s": %s, "max_rss_kb": %s, ' "$started" "$(date +%s)" \
       "$(awk -v from="${began:-$(uptime_s)}" -v to="$(uptime_s)" 'BEGIN {printf "%.2f", to - from}')" \
-      "$(cat "$attempt/.memory" 2>/dev/null || echo null)"
+      "${memory:-null}"
     printf '"out_bytes": %s, "err_bytes": %s, "figures": { %s }}\n' \
       "$(size_of "$attempt/out")" "$(size_of "$attempt/err")" "$(figures)"
   } >"$attempt/.result" && sync "$attempt/.result" && mv -f "$attempt/.result" "$attempt/result.json"
@@ -47,7 +48,7 @@ sample_memory() {
       for (p = pid; p > 1 && p != top; p = parent[p]) if (++depth[pid] > 99) break
       if (p == top) sum += pages[pid]
     } print sum * kb}') && [ -d "/proc/$1" ]; do
-    if [ "$now" -gt "$most" ]; then most=$now; echo "$most" >"$attempt/.memory"; fi
+    if [ "$now" -gt "$most" ]; then most=$now; echo "$most" >"$attempt/.mem" && mv "$attempt/.mem" "$attempt/.memory"; fi
     sleep 0.5
   done
 }
