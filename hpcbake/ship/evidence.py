@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from hpcbake.deliver.survey import Found
 from hpcbake.errors import (
     HpcbakeError,
-    IncompatibleError,
     IntegrityError,
     SiteResourceError,
     SmokeFailedError,
     SmokeUnknownError,
-    UncheckedError,
 )
 from hpcbake.model.artefacts import Deployment, SmokeResult, SmokeStatus
-from hpcbake.model.verdict import CompatReport, Finding, Severity, Verdict
+from hpcbake.model.verdict import Finding
 from hpcbake.report.records import Release
 from hpcbake.smoke.conclude import NO_OUTPUT_CODE, NO_OUTPUT_REASON
 from hpcbake.smoke.submit import Submission
@@ -165,50 +162,3 @@ def smoke_error(result: SmokeResult, site: str) -> HpcbakeError:
         remedy="nothing was promoted; run the same command again",
         evidence=evidence,
     )
-
-
-def decisive_findings(report: CompatReport) -> list[Finding]:
-    """The findings that keep an image from a site; empty where it may go."""
-    if report.verdict not in (Verdict.FAIL, Verdict.UNKNOWN):
-        return []
-    weight = Severity.ERROR if report.verdict is Verdict.FAIL else Severity.UNKNOWN
-    return [finding for finding in report.findings if finding.severity is weight]
-
-
-def verdict_error(report: CompatReport, site: str, image: str) -> HpcbakeError | None:
-    """A verdict that stops an image before a site, as the failure that it is."""
-    decisive = decisive_findings(report)
-    if not decisive:
-        return None
-    is_alone = len(decisive) == 1
-    word = "does not fit" if report.verdict is Verdict.FAIL else "could not be checked"
-    more = "" if is_alone else f" (and {len(decisive) - 1} more)"
-    failure = IncompatibleError if report.verdict is Verdict.FAIL else UncheckedError
-    return failure(
-        f"{site}: {image} {word}: {decisive[0].message}{more}",
-        remedy=decisive[0].remedy if is_alone else "mend what the findings name, then ship again",
-        evidence={
-            "verdict": report.verdict.value,
-            "findings": sum(finding.severity is not Severity.INFO for finding in report.findings),
-            "output": "\n".join(finding_lines(decisive, is_alone=is_alone)),
-        },
-    )
-
-
-def short_reason(report: CompatReport) -> str:
-    """What decided a verdict, short enough for a table: `glibc 2.34 > 2.28`."""
-    decisive = decisive_findings(report)
-    more = f" (and {len(decisive) - 1} more)" if len(decisive) > 1 else ""
-    return f"{_short_finding(decisive[0])}{more}" if decisive else report.verdict.value
-
-
-def _short_finding(finding: Finding) -> str:
-    evidence = finding.evidence
-    glibc, needed, offered, library = (evidence.get(key) for key in ("glibc", "needed", "site", "library"))
-    if isinstance(glibc, Mapping) and re.fullmatch(r"GLIBC_[0-9.]+", str(glibc.get("needed"))) and glibc.get("image"):
-        return f"glibc {str(glibc['needed']).removeprefix('GLIBC_')} > {glibc['image']}"
-    if isinstance(needed, str) and isinstance(offered, str):
-        return f"{finding.rule}: {needed} > {offered}" if offered[:1] in "0123456789x" else f"{finding.rule}: {needed}"
-    if finding.rule == "missing-library" and isinstance(library, str):
-        return f"no {library}"
-    return f"{finding.rule}: {finding.subject}" if finding.subject else finding.rule

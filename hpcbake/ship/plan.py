@@ -22,11 +22,12 @@ from hpcbake.model.reference import Digest
 from hpcbake.model.site import Site
 from hpcbake.model.verdict import CompatReport
 from hpcbake.report.records import error_record
-from hpcbake.ship.evidence import settled_tests, short_reason, verdict_error
+from hpcbake.ship.evidence import settled_tests
 from hpcbake.ship.forecast import Action, Forecast, ImageForecast, SiteForecast
 from hpcbake.ship.parallel import in_parallel
 from hpcbake.ship.ports import SiteNode
 from hpcbake.ship.prospect import Prospect, ReadableRegistry, SifSizes
+from hpcbake.ship.verdict_words import short_reason, verdict_error
 from hpcbake.smoke.submit import SmokeRequest, render_jobs
 
 #: Stands for a digest that only the build will tell: no SIF has this name.

@@ -336,6 +336,26 @@ SHORT: list[tuple[tuple[Finding, ...], str, ExitCode]] = [
         "no libfoo.so.1",
         ExitCode.INCOMPATIBLE,
     ),
+    (
+        (
+            Finding(
+                *("libstdcxx-too-new", Severity.ERROR, "/a", "m"),
+                evidence={"needed": ["GLIBCXX_3.4.9", "GLIBCXX_3.4.29"], "offered": ["CXXABI_1.3", "GLIBCXX_3.4.25"]},
+            ),
+        ),
+        "GLIBCXX_3.4.29 > 3.4.25",
+        ExitCode.INCOMPATIBLE,
+    ),
+    (
+        (Finding("packed-relocations", Severity.ERROR, "/a", "m", evidence={"needed": ["GLIBC_ABI_DT_RELR"]}),),
+        "needs GLIBC_ABI_DT_RELR",
+        ExitCode.INCOMPATIBLE,
+    ),
+    (
+        (Finding("architecture", Severity.ERROR, "", "m", evidence={"image": "aarch64", "site": "x86_64"}),),
+        "for aarch64, the site has x86_64",
+        ExitCode.INCOMPATIBLE,
+    ),
     ((Finding("no-interpreter", Severity.ERROR, "/bin/a", "m"),), "no-interpreter: /bin/a", ExitCode.INCOMPATIBLE),
     ((Finding("unread", Severity.UNKNOWN, "", "m"),), "unread", ExitCode.UNCHECKED),
 ]
