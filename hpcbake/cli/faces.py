@@ -134,17 +134,22 @@ def _write_metrics(path: Path, kept: KeptRuns) -> None:
 
 
 def _write_pages(folder: Path, kept: KeptRuns, now: float) -> None:
-    """Pages of runs first, so that no link of the index leads nowhere; those of runs no longer kept go last."""
-    from hpcbake.report.fleet import gather
-    from hpcbake.report.pages import GENERATOR, render_pages
+    """Pages of runs first, so that no link of the index leads nowhere; those of runs no longer kept go last.
 
-    pages = render_pages(gather(kept.reports), now=now, tool_version=__version__, lost=kept.lost)
+    A run's page that is there already is left as it is: many nights of a large fleet take a while to render.
+    """
+    from hpcbake.report.fleet import gather
+    from hpcbake.report.pages import MARK, page_names, render_index, render_run, run_stamp
+
+    fleet = gather(kept.reports)
+    names = page_names(fleet.reports)
     (folder / "runs").mkdir(parents=True, exist_ok=True)
-    for name, text in sorted(pages.items(), reverse=True):
-        write_whole(folder / name, text)
-    mark = f'<meta name="generator" content="{GENERATOR}">'
+    for report, name in zip(fleet.reports, names, strict=True):
+        if run_stamp(report, tool_version=__version__) not in _beginning(folder / name):
+            write_whole(folder / name, render_run(report, tool_version=__version__))
+    write_whole(folder / "index.html", render_index(fleet, now=now, tool_version=__version__, lost=kept.lost))
     for path in (folder / "runs").glob("*.html"):
-        if f"runs/{path.name}" not in pages and mark in _beginning(path):
+        if f"runs/{path.name}" not in names and MARK in _beginning(path):
             path.unlink(missing_ok=True)
 
 

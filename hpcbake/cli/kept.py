@@ -11,8 +11,8 @@ from hpcbake.report.read import parse_report
 from hpcbake.report.records import ShipReport
 from hpcbake.ship.journal import PastRun, is_alive, read_past_run
 
-#: Web pages and metrics look at so many runs.
-LAST_RUNS = 50
+#: Web pages and metrics look at so many runs: a month of nights.
+LAST_RUNS = 30
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 from hpcbake.errors import ExitCode
+from hpcbake.report.document import render_report
 from hpcbake.report.fleet import Fleet, age_words, gather, number_of, smoke_jobs
 from hpcbake.report.junit import tail_of
 from hpcbake.report.printable import printable
@@ -25,7 +26,7 @@ from hpcbake.report.sparkline import figure_words, sparkline, trend_words
 from hpcbake.report.words import failures, group_failures, outcome_words, run_errors, short, verdict_of
 
 #: Stands in the head of every page, so that pages of runs that are no longer kept can be told from other files.
-GENERATOR = "hpcbake report"
+MARK = '<meta name="generator" content="hpcbake report">'
 #: Of a program's output and of a job's log, the last so many characters.
 _MAX_OUTPUT = 8_000
 
@@ -44,17 +45,25 @@ _SIGNS = {
 }
 
 
-def render_pages(fleet: Fleet, *, now: float, tool_version: str, lost: Sequence[str] = ()) -> dict[str, str]:
-    """Every page by its path in the site's folder. `lost` tells of runs that left no report, each in one line."""
+def render_index(fleet: Fleet, *, now: float, tool_version: str, lost: Sequence[str] = ()) -> str:
+    """The page of what is so now. `lost` tells of runs that left no report, each in one line."""
     names = page_names(fleet.reports)
     by_run = {report.run.id: name for report, name in zip(fleet.reports, names, strict=True)}
-    common = {"now": now, "tool_version": tool_version, "generator": GENERATOR}
-    index = {"fleet": fleet, "names": names, "names_by_run": by_run, "lost": lost, **_index(fleet)}
-    pages = {"index.html": _render("index.html.j2", **common, **index)}
-    for report, name in zip(fleet.reports, names, strict=True):
-        run = {"report": report, "fleet": gather([report]), "failures": failures(report)}
-        pages[name] = _render("run.html.j2", **common, **run)
-    return pages
+    values = {"fleet": fleet, "names": names, "names_by_run": by_run, "lost": lost, **_index(fleet)}
+    return _render("index.html.j2", now=now, tool_version=tool_version, stamp="index", **values)
+
+
+def render_run(report: ShipReport, *, tool_version: str) -> str:
+    """The page of one run: always the same for the same report, so that it is made once."""
+    values = {"report": report, "fleet": gather([report]), "failures": failures(report)}
+    stamp = run_stamp(report, tool_version=tool_version)
+    return _render("run.html.j2", now=None, tool_version=tool_version, stamp=stamp, **values)
+
+
+def run_stamp(report: ShipReport, *, tool_version: str) -> str:
+    """What a run's page is made from, as one word; it stands in the page's head."""
+    texts = [tool_version, render_report(report), *(path.read_text("utf-8") for path in sorted(_TEMPLATES.iterdir()))]
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def page_names(reports: Sequence[ShipReport]) -> list[str]:
@@ -97,10 +106,11 @@ def _environment() -> jinja2.Environment:
         autoescape=True,
         finalize=_shown,
     )
+    environment.globals["mark"] = Markup(MARK)  # noqa: S704  (ours)
     environment.globals["style"] = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704  (ours)
     environment.filters.update(
         {
-            "age": age_words,
+            "age": lambda text, now: "" if now is None else age_words(text, now),
             "end": _end,
             "evidence": _evidence,
             "figure": figure_words,

@@ -19,7 +19,7 @@ from hpcbake.cli.run import RunChoices, boot_id, perform_run
 from hpcbake.errors import HpcbakeError, StateError, UsageError
 from hpcbake.model.plan import Plan
 from hpcbake.report.document import render_report
-from hpcbake.report.pages import GENERATOR
+from hpcbake.report.pages import MARK
 from hpcbake.ship.journal import Journal
 from hpcbake.ship.project import Project
 from tests.reports import HOSTILE, full_report
@@ -165,7 +165,7 @@ def test_pages_of_runs_that_are_no_longer_kept_go(state: Path) -> None:
         keep(state, identity, started=f"2026-01-{ord(identity[-1])}T00:00:00Z")
     report("--out", "public")
     Path("public/runs/mine.html").write_text("<p>mine</p>")
-    Path("public/notes.html").write_text(f'<meta name="generator" content="{GENERATOR}">')
+    Path("public/notes.html").write_text(MARK)
     report("--out", "public", "--last", "2")
     assert sorted(path.name for path in Path("public").rglob("*.html")) == [
         "01B.html",
@@ -174,6 +174,19 @@ def test_pages_of_runs_that_are_no_longer_kept_go(state: Path) -> None:
         "mine.html",
         "notes.html",
     ]
+
+
+def test_a_page_that_is_there_is_not_made_again(state: Path) -> None:
+    """Unless the run's report is another one now, or the page was spoiled."""
+    keep(state, "01A")
+    keep(state, "01B")
+    report("--out", "public")
+    first, second = Path("public/runs/01A.html"), Path("public/runs/01B.html")
+    before, text = first.stat().st_ino, second.read_text()
+    second.write_text("half a pa")
+    report("--out", "public")
+    assert first.stat().st_ino == before
+    assert second.read_text() == text
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpcbake.report.fleet import Trend, gather
-from hpcbake.report.pages import page_names, render_pages
+from hpcbake.report.fleet import Fleet, Trend, gather
+from hpcbake.report.pages import page_names, render_index, render_run, run_stamp
 from hpcbake.report.records import ImageRecord, Outcome, ShipReport, SiteRecord
 from hpcbake.report.sparkline import sparkline
 from tests.reports import RUN, empty_report, failed, full_report, job, promoted, stage
@@ -53,6 +53,16 @@ class Page(HTMLParser):
 
     def all(self, tag: str) -> Iterator[dict[str, str]]:
         return (attributes for name, attributes in self.elements if name == tag)
+
+
+def render_pages(fleet: Fleet, *, now: float, tool_version: str, lost: tuple[str, ...] = ()) -> dict[str, str]:
+    """All pages by their path."""
+    names = page_names(fleet.reports)
+    runs = (render_run(report, tool_version=tool_version) for report in fleet.reports)
+    return {
+        "index.html": render_index(fleet, now=now, tool_version=tool_version, lost=lost),
+        **dict(zip(names, runs, strict=True)),
+    }
 
 
 def pages(*reports: ShipReport, lost: tuple[str, ...] = ()) -> dict[str, Page]:
@@ -152,6 +162,17 @@ def test_a_page_is_usable_without_eyes_or_mouse(name: str) -> None:
         if attributes.get("role") == "region":
             assert attributes["tabindex"] == "0", "what scrolls can be reached by the keyboard"
     assert tags.count("summary") == tags.count("details")
+
+
+def test_a_run_s_page_is_the_same_tomorrow() -> None:
+    """So that it is made once; another report, or another version, makes another stamp, which the page's head shows."""
+    text = render_run(full_report(), tool_version="1")
+    assert text == render_run(full_report(), tool_version="1")
+    stamps = {
+        run_stamp(report, tool_version=version) for report in (full_report(), later(full_report())) for version in "12"
+    }
+    assert len(stamps) == 4
+    assert run_stamp(full_report(), tool_version="1") in text[:1024]
 
 
 def colours(css: str) -> dict[str, str]:
