@@ -68,6 +68,8 @@ class FakeSite:
     closed: int = 0
     reach: str = "yes"
     memory_kb: str = "8000000"
+    #: how long a smoke test takes, in seconds
+    took: int = 2
     #: the ways by which something was asked for
     ways: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -108,6 +110,9 @@ class FakeSite:
             lines += [f"current_sha256 {sif_sha256(current.split('/')[-1].removesuffix('.sif')) if current else ''}"]
             if image in self.holds:
                 lines.append(f"hold {self.holds[image]}")
+            promoted = self.provenance.get(current.split("/")[-1].removesuffix(".sif"))
+            if promoted is not None:
+                lines.append(f"promoted {base64.b64encode(promoted.encode()).decode()}")
             if digest_hex in self.provenance:
                 lines.append(f"provenance {base64.b64encode(self.provenance[digest_hex].encode()).decode()}")
         return [*lines, f"clock {self.clock_s:.0f}", "host login-1", "left 0"]
@@ -160,7 +165,7 @@ class FakeSite:
             "job_id": number,
             "node": "node-1",
             "started": 10,
-            "ended": 12,
+            "ended": 10 + self.took,
         }
         return "" if why == "nothing" else json.dumps(document)
 

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -625,3 +625,15 @@ def test_a_site_where_no_test_runs_promotes_nothing(run: Run, tests: tuple[Smoke
     result = run.ship()
     assert outcomes(result) == {"alder": "inconclusive", "birch": "inconclusive"}
     assert record(result).code is ExitCode.SMOKE_UNKNOWN
+
+
+def test_a_test_that_has_become_slower_is_a_note(run: Run) -> None:
+    """With the figures of both releases; at the site where it is so, and nothing else changes."""
+    run.ship()
+    newer = Digest.of(b"the next release")
+    run.images = [replace(image(), digest=newer, reference=image().reference.with_digest(newer))]
+    run.sites["alder"].took = 60
+    result = run.ship()
+    assert outcomes(result) == {"alder": "ok", "birch": "ok"}
+    line = "app: WARN smoke test cpu took 60.0 s, 2.0 s in the last release, 30.0 times as much"
+    assert [line in site.notes for site in result.sites] == [True, False]
