@@ -17,7 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 from hpcbake.errors import ExitCode
-from hpcbake.report.document import render_report
+from hpcbake.report.document import report_document
 from hpcbake.report.fleet import Fleet, age_words, gather, number_of, smoke_jobs
 from hpcbake.report.junit import tail_of
 from hpcbake.report.printable import printable
@@ -62,7 +62,9 @@ def render_run(report: ShipReport, *, tool_version: str) -> str:
 
 def run_stamp(report: ShipReport, *, tool_version: str) -> str:
     """What a run's page is made from, as one word; it stands in the page's head."""
-    texts = [tool_version, render_report(report), *(path.read_text("utf-8") for path in sorted(_TEMPLATES.iterdir()))]
+    # Without indentation, for which the json module is many times slower.
+    document = json.dumps(report_document(report))
+    texts = [tool_version, document, *(path.read_text("utf-8") for path in sorted(_TEMPLATES.iterdir()))]
     return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
