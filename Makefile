@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 SHELL_FILES = $(shell git ls-files -- quickstart .ci lab slurm | grep -v '\.j2$$' | xargs -r grep -lE '^\#!.*/(env )?(ba|da)?sh$$')
 
-.PHONY: help install setup lint format check unit stand test lab lab-down demo picture bench
+.PHONY: help install setup lint format check unit stand test on-the-lab beside-the-lab lab lab-down demo picture bench
 
 help:
 	@echo "make check    format, lint, types, import contract, unit tests, docs: no containers, under a minute"
@@ -53,9 +53,15 @@ stand: setup
 check: setup
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint unit
 
-# The lab's tests one after the other: they stop and freeze parts of it.
+# The lab's tests one after the other: they stop and freeze parts of it. What needs no lab runs beside them.
 test: check stand
-	$(BIN)/pytest tests/integration tests/faults
+	@$(MAKE) --no-print-directory -j2 --output-sync=target on-the-lab beside-the-lab
+
+on-the-lab: setup
+	$(BIN)/pytest -m lab tests/integration tests/faults
+
+beside-the-lab: setup
+	$(BIN)/pytest -m "not lab" tests/integration
 
 lab: install
 	$(BIN)/hpcbake lab up
