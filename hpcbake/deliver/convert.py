@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,8 @@ class SifConverter:
         self._login_for = login_for
         self._environment = environment
         self._version: str | None = None
+        # A conversion takes all the processors and memory that it may: two at once would take twice that.
+        self._one_at_a_time = threading.Lock()
 
     def why_not(self) -> str:
         """Why nothing can be converted here; empty when it can."""
@@ -101,7 +104,8 @@ class SifConverter:
             kept = self._store.find(name)
             made = kept is None
             if kept is None:
-                kept = self._make(image, name, work)
+                with self._one_at_a_time:
+                    kept = self._make(image, name, work)
             artifact = self._publish(image, kept, work) if publish else image.reference
         return ConvertedSif(kept.path, kept.sha256, kept.size_bytes, artifact, made)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -183,6 +184,31 @@ def test_limits_only_where_they_are_understood(version: str, tmp_path: Path) -> 
     stand = Stand(tmp_path, Apptainer(version=version))
     stand.converter.convert(IMAGE, publish=False)
     assert "--mksquashfs-args" not in stand.apptainer.builds[0]
+
+
+def test_one_conversion_at_a_time(tmp_path: Path) -> None:
+    """Sites that want different images at the same moment wait for one another: the bounds hold for the machine."""
+    at_work: list[int] = []
+    most: list[int] = []
+
+    class Slow(Apptainer):
+        def __call__(self, argv: Sequence[str], *, timeout_s: float, environment: Mapping[str, str]) -> Outcome:
+            if argv[1] == "build":
+                at_work.append(1)
+                most.append(len(at_work))
+                threading.Event().wait(0.02)
+                at_work.pop()
+            return super().__call__(argv, timeout_s=timeout_s, environment=environment)
+
+    converter = Stand(tmp_path, Slow()).converter
+    digests = [Digest("sha256:" + f"{number:02x}" * 32) for number in range(4)]
+    images = [BuiltImage("app", "1", IMAGE.reference.with_digest(digest), digest, 1000) for digest in digests]
+    threads = [threading.Thread(target=converter.convert, args=(one,), kwargs={"publish": False}) for one in images]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1, 1]
 
 
 def test_no_apptainer_here(tmp_path: Path) -> None:
