@@ -45,12 +45,12 @@ adopt() {
   printf '%s\n' "$1" | write_file "$attempt/job" 0644 || exit 9
   say_job "$2" "$1"
 }
-# adopt_if_there NAME: by its name or its comment, either of which a site's own rules may have changed; a job of another
+# adopt_if_there NAME GRACE: by its name or its comment, either of which a site's own rules may have changed; a job of another
 # attempt is not it. Slurm may still be chewing on it: look, wait, look again. Only an answer says that it is not there.
 adopt_if_there() {
   others=" $(cat "$folder"/attempt-*/job 2>/dev/null | tr '\n' ' ')"
   comment=$(sed -n 's/^#SBATCH --comment=//p' "$attempt/job.sh" 2>/dev/null | head -n 1)
-  for pause in 0 "$sbatch_grace"; do
+  for pause in 0 $2; do
     sleep "$pause"
     listing=$(queue_lines 2>"$attempt/squeue.err") ||
       fail slurm-down "squeue does not answer: $(tail -n 1 "$attempt/squeue.err")"
@@ -61,7 +61,7 @@ adopt_if_there() {
 }
 # An earlier submission whose answer was lost.
 if [ -s "$attempt/name" ]; then
-  adopt_if_there "$(cat "$attempt/name")"
+  adopt_if_there "$(cat "$attempt/name")" "$sbatch_grace"
   finished
 fi
 # The run makes the name unique: another store on this cluster may hold the same image and test.
@@ -82,13 +82,14 @@ case $job in
   '' | *[!0-9]*) ;;
   *) adopt "$job" submitted ;;
 esac
-adopt_if_there "$job_name"
 refusal=$(tail -n 2 "$attempt/sbatch.err")
 case $refusal in
   '' | *'timed out'* | *'Unable to contact'* | *'not responding'* | *'Zero Bytes'* | *[Mm]unge* | *authentication* | *emporarily*)
     # The job may still come: the attempt keeps its name, by which the next run looks for it.
+    adopt_if_there "$job_name" "$sbatch_grace"
     fail slurm-down "sbatch ended with $code: $refusal" ;;
 esac
+adopt_if_there "$job_name" ''
 rm -rf "$attempt"  # Slurm answers, has no such job, and said no
 # what_there_is WORD TEXT: names of the site, once each, for who asked for one that is not there.
 what_there_is() {

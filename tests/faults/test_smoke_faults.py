@@ -300,9 +300,8 @@ def test_a_job_that_is_held(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("section", "says", "there"),
     [
-        ({"account": "nosuchaccount"}, "Invalid account", "accounts: proj"),
+        ({"account": "nosuchaccount"}, "Invalid account", "accounts: proj; qos: normal"),
         ({"partition": "nosuchpartition"}, "Invalid partition", "partitions: closed debug"),
-        ({"account": "nosuchaccount"}, "Invalid account", "qos: normal"),
     ],
 )
 def test_what_does_not_exist_is_told_with_what_does(
