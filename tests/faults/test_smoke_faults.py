@@ -103,6 +103,8 @@ def bench(lab: RunningLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     made.test("overtime", "sleep", "300")
     made.smoke("alder", "--detach")
     yield made
+    for site in ("alder", "birch"):
+        lab.ssh(site, f"scancel $(cat {chain.root}/.hpcbake/jobs/*/*/*/attempt-*/job)")
     chain.wipe()
 
 
