@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from hpcbake.errors import ConfigError
 from hpcbake.model.ports import Node
 from hpcbake.model.reference import SERVERS, ImageReference
 from hpcbake.model.site import Site
@@ -62,6 +63,13 @@ def look_at_login(registry: str, site: Site, *, node: Node) -> LoginFacts:
 def choose_way(wanted: str, site: Site, reference: ImageReference, facts: LoginFacts, *, cannot_convert: str) -> Way:
     """The way for one site. `wanted` is `auto` or the way that somebody chose; `cannot_convert` says why the build
     host cannot make a SIF, empty when it can. Pure."""
+    has_slurm = site.slurm.scheduler == "slurm"
+    if wanted == "job" and not has_slurm:
+        raise ConfigError(
+            f"{site.name}: the way `job` needs Slurm, and its `slurm.scheduler` is {site.slurm.scheduler}",
+            remedy="take the way docker, which converts on the machine itself",
+            kind="config.site",
+        )
     if wanted != "auto":
         return Way(wanted, "chosen by the site config or --way")
     registry = reference.registry
@@ -74,7 +82,7 @@ def choose_way(wanted: str, site: Site, reference: ImageReference, facts: LoginF
         return Way("stream", f"no route from {site.name} to {registry}")
     if not cannot_convert:
         return Way("oras", "converted once on this machine, pulled as it is", fallback="stream")
-    if facts.memory_kb is not None and facts.memory_kb < CONVERSION_MEMORY_KB:
+    if has_slurm and facts.memory_kb is not None and facts.memory_kb < CONVERSION_MEMORY_KB:
         return Way("job", f"{cannot_convert}, and the login node allows {facts.memory_kb // 1024} MB")
     return Way("docker", f"{cannot_convert}: the login node converts")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hpcbake.adapters.apptainer import SpythonCommands
 from hpcbake.deliver.bring import Means, bring
 from hpcbake.deliver.deliver import DeliverRequest, render_deliver_script, sbatch_argv
 from hpcbake.deliver.ways import LoginFacts, choose_way
-from hpcbake.errors import BugError, HpcbakeError, IntegrityError, PrereqError, RegistryTempError
+from hpcbake.errors import BugError, ConfigError, HpcbakeError, IntegrityError, PrereqError, RegistryTempError
 from hpcbake.model.artefacts import BuiltImage, ConvertedSif
 from hpcbake.model.reference import Digest, parse_image_reference
 from hpcbake.model.site import Login, Runtime, Site, Slurm, Store
@@ -49,6 +50,15 @@ def test_a_chosen_way_is_taken(way: str) -> None:
     """What somebody chose is not argued with, and has no other way behind it."""
     chosen = choose_way(way, site(), REFERENCE, LoginFacts(False, 1), cannot_convert=NO_APPTAINER)
     assert (chosen.name, chosen.fallback) == (way, "")
+
+
+def test_a_job_needs_a_scheduler() -> None:
+    """Where smoke jobs run without Slurm, `auto` never takes `job`, and who chose it is told."""
+    local = replace(site(), slurm=Slurm(scheduler="local"))
+    small = LoginFacts(True, 1)
+    assert choose_way("auto", local, REFERENCE, small, cannot_convert=NO_APPTAINER).name == "docker"
+    with pytest.raises(ConfigError, match="needs Slurm"):
+        choose_way("job", local, REFERENCE, small, cannot_convert="")
 
 
 class Converter:
