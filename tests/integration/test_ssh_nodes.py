@@ -415,6 +415,20 @@ def test_a_script_past_its_deadline_is_unreachable(way: Way, make_node: NodeMake
     assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
 
 
+def when_there(path: Path, act: Callable[[], object]) -> threading.Thread:
+    """Call `act` when `path` is there: a script that makes it has begun, however slow the machine is."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 60
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        act()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
 def test_a_script_that_never_stops_printing_is_stopped(way: Way) -> None:
     """The deadline holds also while something comes in all the time."""
     known_server(way)
@@ -425,13 +439,14 @@ def test_a_script_that_never_stops_printing_is_stopped(way: Way) -> None:
 
 
 @both
-def test_a_broken_connection_is_told_and_made_anew(way: Way, make_node: NodeMaker) -> None:
+def test_a_broken_connection_is_told_and_made_anew(way: Way, make_node: NodeMaker, tmp_path: Path) -> None:
     """The server's side dies in the middle of a script; the next script connects again."""
     server = known_server(way)
     node = way.node(make_node)
-    threading.Timer(1.0, server.break_connections).start()
+    begun = tmp_path / "begun"
+    when_there(begun, server.break_connections)
     with pytest.raises(SiteUnreachableError) as caught:
-        node.run_script("sleep 15", timeout_s=20)
+        node.run_script(f"touch '{begun}'; sleep 60", timeout_s=90)
     assert caught.value.kind == "ssh.lost"
     assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
 
@@ -455,7 +470,7 @@ def test_a_server_that_freezes_is_not_waited_for(way: Way) -> None:
             os.kill(pid, signal.SIGCONT)
 
 
-def test_a_connection_that_dies_silently_in_a_long_script_is_noticed(way: Way) -> None:
+def test_a_connection_that_dies_silently_in_a_long_script_is_noticed(way: Way, tmp_path: Path) -> None:
     """A black hole in the middle of an hour's work: the server is asked, and does not answer."""
     server = known_server(way)
     node = FabricNode(way.site(), pulse_s=0.5)
@@ -469,11 +484,11 @@ def test_a_connection_that_dies_silently_in_a_long_script_is_noticed(way: Way) -
         for pid in frozen:
             os.kill(pid, signal.SIGSTOP)
 
-    timer = threading.Timer(1.0, freeze)
-    timer.start()
+    begun = tmp_path / "begun"
+    timer = when_there(begun, freeze)
     try:
         with pytest.raises(SiteUnreachableError) as caught:
-            node.run_script("sleep 300", timeout_s=600)
+            node.run_script(f"touch '{begun}'; sleep 300", timeout_s=600)
         assert caught.value.kind == "ssh.lost"
         assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
     finally:
@@ -598,13 +613,15 @@ def test_work_after_the_last_byte_may_be_silent(way: Way, make_node: NodeMaker) 
 
 
 @both
-def test_a_file_whose_connection_breaks_has_not_arrived(way: Way, make_node: NodeMaker) -> None:
+def test_a_file_whose_connection_breaks_has_not_arrived(way: Way, make_node: NodeMaker, tmp_path: Path) -> None:
     """No outcome; the next try is a new one."""
     server = known_server(way)
     node = way.node(make_node)
-    threading.Timer(1.0, server.break_connections).start()
+    begun = tmp_path / "begun"
+    when_there(begun, server.break_connections)
+    script = f"head -c 10000000; touch '{begun}'; sleep 60; cat"
     with pytest.raises(SiteUnreachableError) as caught:
-        node.send_file(_file(way, b"x" * 30_000_000), "head -c 10000000; sleep 20; cat", timeout_s=60, stall_s=50)
+        node.send_file(_file(way, b"x" * 30_000_000), script, timeout_s=120, stall_s=100)
     assert caught.value.kind == "ssh.lost"
     assert node.send_file(_file(way, b"xyz"), "cat", timeout_s=20).stdout == "xyz"
 
