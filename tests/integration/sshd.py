@@ -114,8 +114,8 @@ class Sshd:
             self.process = None
 
     def break_connections(self) -> None:
-        """Kill whatever serves a connection."""
-        for pid in self.sessions():
+        """Kill whatever serves a connection: the server's side first, or a script whose command died could answer."""
+        for pid in reversed(self.sessions()):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
