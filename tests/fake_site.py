@@ -76,8 +76,6 @@ class FakeSite:
 
     def run_script(self, script: str, *, timeout_s: float, secret_stdin: bytes = b"") -> Outcome:
         kind, values = script_kind(script), script_values(script)
-        if kind == "deliver" and values["way"] == "look":
-            kind = "look"
         with self.lock:
             self.heard.append(kind)
         fault = self.faults.get(kind)
@@ -96,7 +94,7 @@ class FakeSite:
 
     def acts(self) -> list[str]:
         """What it was asked to do, without the looking."""
-        return [kind for kind in self.heard if kind not in ("survey", "poll", "reach", "look")]
+        return [kind for kind in self.heard if kind not in ("survey", "poll", "reach")]
 
     # ---- answers ----
 
@@ -122,9 +120,6 @@ class FakeSite:
 
     def _reach(self, values: dict[str, str]) -> list[str]:
         return [f"reach {self.reach}", f"memory_kb {self.memory_kb}"]
-
-    def _look(self, values: dict[str, str]) -> list[str]:
-        return self._deliver(values) if values["hex"] in self.sifs else ["state absent"]
 
     def _deliver(self, values: dict[str, str]) -> list[str]:
         digest_hex = values["hex"]

@@ -39,8 +39,8 @@ from hpcbake.report.terminal import print_report
 from hpcbake.ship.collect import Collection
 from hpcbake.ship.journal import Journal, find_dead_run, prune_runs
 from hpcbake.ship.project import Project
+from hpcbake.ship.settings import ShipSettings
 from hpcbake.ship.ship import ShipResult, run_sites, ship
-from hpcbake.ship.site_run import ShipSettings
 from hpcbake.ship.times import render_utc, run_id
 
 #: Journals, build logs and reports of so many runs are kept.

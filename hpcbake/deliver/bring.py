@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from hpcbake.deliver.deliver import DeliverRequest, deliver, find_delivered
+from hpcbake.deliver.deliver import DeliverRequest, deliver
 from hpcbake.deliver.ways import LoginFacts, Way, choose_way, look_at_login, next_way
 from hpcbake.errors import HpcbakeError, PrereqError
 from hpcbake.model.artefacts import BuiltImage, Deployment
@@ -29,14 +29,8 @@ class Means:
     sleep: Callable[[float], None] = time.sleep
 
 
-def bring(
-    request: DeliverRequest, site: Site, means: Means, *, wanted: str = "auto", looks_present: bool
-) -> Deployment:
+def bring(request: DeliverRequest, site: Site, means: Means, *, wanted: str = "auto") -> Deployment:
     """Deliver by the wanted way, or by the one that `auto` chooses. Raises what `deliver` and the converter raise."""
-    if looks_present:
-        there = find_delivered(replace(request, way="look"), site, node=means.node, commands=means.commands)
-        if there is not None:
-            return there
     reference = request.image.reference
     facts = look_at_login(reference.registry, site, node=means.node) if wanted == "auto" else LoginFacts()
     cannot = means.converter.why_not()

@@ -31,8 +31,8 @@ class DeliverRequest:
     """One image for one site. `run` and `created` go into the provenance.
 
     `credentials` are user and password for the registry; `lock_wait_s` is the patience with somebody else's lease.
-    `way` is docker or job, which convert at the site and compare with `expected_content` there; or oras or stream,
-    which bring `converted`; or look, which finds out whether the verified SIF is there already.
+    `way` is docker or job, which convert at the site and compare with `expected_content` there, or oras or stream,
+    which bring `converted`.
     """
 
     image: BuiltImage
@@ -72,13 +72,6 @@ def deliver(
         with attempt:
             return _deliver_once(request, site, node, commands)
     raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def find_delivered(request: DeliverRequest, site: Site, *, node: Node, commands: RuntimeCommands) -> Deployment | None:
-    """The verified SIF of an image at a site, or None when it is not there; `request` has the way look."""
-    outcome = node.run_script(render_deliver_script(request, site, commands), timeout_s=request.lock_wait_s + 120)
-    answer = read_answer(outcome, site=site.name, step=f"look for {request.image.name}", needs=("state",))
-    return None if answer.find("state") != "present" else _deployment(request, site, answer)
 
 
 def _is_worth_another_pull(error: BaseException) -> bool:

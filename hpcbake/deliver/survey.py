@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpcbake.deliver.provenance import parse_provenance
+from hpcbake.model.artefacts import BuiltImage, Deployment
 from hpcbake.model.ports import Node
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Site
@@ -56,6 +57,25 @@ class Found:
     @property
     def is_current(self) -> bool:
         return self.sif == "present" and self.current == self.target and self.tag == self.target
+
+    def deployment(self, image: BuiltImage, site: Site) -> Deployment:
+        """The SIF as its provenance tells of it. It is there only where `is_delivered`."""
+        known = self.provenance
+        return Deployment(
+            site=site.name,
+            image=image,
+            path=f"{site.store.root}/sif/{self.wanted.image}/{self.wanted.digest.hex}.sif",
+            sif_sha256=str(known.get("sif_sha256", "")),
+            size_bytes=int(known.get("size_bytes", 0)),
+            changed=False,
+            way=str(known.get("way", "")),
+            content=str(known.get("content", "")),
+        )
+
+    @property
+    def is_delivered(self) -> bool:
+        """The verified SIF is there, and what is known of it can be read."""
+        return self.sif == "present" and bool(self.provenance)
 
     def passed_tests(self) -> dict[str, dict[str, Any]]:
         """Smoke tests that this very SIF has passed before, by key."""

@@ -16,7 +16,7 @@ from typing import Protocol
 from hpcbake.deliver.survey import Found, Wanted, digest_of_link, survey
 from hpcbake.deliver.ways import LoginFacts, Way, choose_way, look_at_login
 from hpcbake.errors import BugError, BusyError, HpcbakeError, PrereqError, SiteUnreachableError, SmokeUnknownError
-from hpcbake.model.artefacts import BuiltImage, Deployment, SmokeTest
+from hpcbake.model.artefacts import BuiltImage, SmokeTest
 from hpcbake.model.ports import RuntimeCommands
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Site
@@ -189,28 +189,18 @@ class SitePlan:
 
     def _jobs(self, prospect: Prospect, found: Found) -> _Jobs:
         """The smoke tests for this site. They are settled as in a ship: by the very bytes and the very job."""
-        provenance = found.provenance
-        deployment = Deployment(
-            site=self._site.name,
-            image=prospect.image or _image_to_come(prospect),
-            path=f"{self._site.store.root}/sif/{prospect.name}/{found.wanted.digest.hex}.sif",
-            sif_sha256=str(provenance.get("sif_sha256", "")),
-            size_bytes=0,
-            changed=False,
-        )
         request = SmokeRequest(
-            deployment,
+            found.deployment(prospect.image or _image_to_come(prospect), self._site),
             self._settings.tests[prospect.name],
             run="PLAN",
             template_folders=self._settings.template_folders,
             programs=self._settings.expose.get(prospect.name, ()),
         )
         jobs = render_jobs(request, self._site, self._world.commands)
-        is_there = found.sif == "present" and bool(provenance)
-        settled = settled_tests(found) if is_there else {}
+        settled = settled_tests(found) if found.is_delivered else {}
         still_open = tuple(job.test.name for job in jobs if job.key not in settled)
         names = tuple(job.test.name for job in jobs)
-        return _Jobs(names, still_open, is_settled=is_there and found.is_current and not still_open)
+        return _Jobs(names, still_open, is_settled=found.is_delivered and found.is_current and not still_open)
 
     def _with_way(self, image: ImageForecast, prospect: Prospect, node: SiteNode) -> ImageForecast:
         """How the SIF would come here, and how many bytes that moves."""

@@ -18,7 +18,8 @@ from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, SiteRecord
 from hpcbake.ship.journal import Journal
 from hpcbake.ship.parallel import in_parallel
 from hpcbake.ship.ports import Listener, World
-from hpcbake.ship.site_run import ShipSettings, SiteRun
+from hpcbake.ship.settings import ShipSettings
+from hpcbake.ship.site_run import SiteRun
 
 #: Sites worked on at the same time.
 DEFAULT_PARALLEL_SITES = 16

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TypeVar
 
 from hpcbake.deliver.bring import Means, bring
 from hpcbake.deliver.deliver import DeliverRequest
 from hpcbake.deliver.promote import PromoteRequest, promote
-from hpcbake.deliver.survey import Found, Wanted, survey, sweep
+from hpcbake.deliver.survey import Wanted, survey, sweep
 from hpcbake.errors import (
     HpcbakeError,
-    IncompatibleError,
-    UncheckedError,
 )
-from hpcbake.model.artefacts import BuiltImage, Deployment, SmokeResult, SmokeStatus, SmokeTest
+from hpcbake.model.artefacts import BuiltImage, Deployment, SmokeStatus
 from hpcbake.model.site import Site
-from hpcbake.model.verdict import CompatReport, Severity, Verdict
+from hpcbake.model.verdict import Severity
 from hpcbake.report.records import (
-    ErrorRecord,
-    ImageRecord,
     Outcome,
-    Release,
     SiteRecord,
     StageRecord,
     error_record,
@@ -31,7 +25,6 @@ from hpcbake.report.records import (
 )
 from hpcbake.ship.evidence import (
     deliver_evidence,
-    finding_lines,
     release_before,
     remembered,
     results_of_current,
@@ -43,9 +36,12 @@ from hpcbake.ship.evidence import (
 )
 from hpcbake.ship.journal import Journal
 from hpcbake.ship.ports import Listener, SiteNode, World
+from hpcbake.ship.progress import ImageProgress
+from hpcbake.ship.settings import ShipSettings
 from hpcbake.ship.times import render_utc
+from hpcbake.ship.verdict_words import verdict_error
 from hpcbake.smoke.regression import find_regressions
-from hpcbake.smoke.submit import SmokeRequest, Submission, render_jobs, skipped_results, submit
+from hpcbake.smoke.submit import SmokeRequest, render_jobs, skipped_results, submit
 from hpcbake.smoke.wait import wait
 
 T = TypeVar("T")
@@ -55,66 +51,6 @@ CLOCK_SKEW_WARN_S = 300.0
 
 #: The stages at a site, in order; a run may stop after any of them.
 SITE_STAGES = ("check", "deliver", "smoke", "promote")
-
-
-@dataclass(frozen=True)
-class ShipSettings:
-    """What the user asked of a run."""
-
-    run: str
-    created: str
-    tool_version: str
-    tests: Mapping[str, Sequence[SmokeTest]]
-    expose: Mapping[str, Sequence[str]]
-    until: str = "promote"
-    retry_failed: bool = False
-    lock_wait_s: int = 60
-    template_folders: Sequence[Path] = ()
-    #: Who asks, and the commit that the images were built from, where that is known.
-    by: str = ""
-    revision: str = ""
-    #: Promote also where somebody holds an image at its release.
-    release_hold: bool = False
-    #: A way of delivery for all sites; None: what each site says.
-    way: str | None = None
-    #: Submit smoke jobs and leave them to themselves.
-    detach: bool = False
-    #: A smoke test that takes so many times what it took in the last release is worth a warning.
-    regression_factor: float = 1.5
-
-
-@dataclass
-class _Progress:
-    """One image on its way at this site."""
-
-    image: BuiltImage
-    found: Found | None = None
-    verdict: CompatReport | None = None
-    deployment: Deployment | None = None
-    smoke: list[SmokeResult] = field(default_factory=list)
-    submissions: list[Submission] = field(default_factory=list)
-    stages: list[StageRecord] = field(default_factory=list)
-    #: the stage that is being done at this very moment
-    doing: str = ""
-    error: ErrorRecord | None = None
-    outcome: Outcome | None = None
-    after: Release | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self.error is None and self.outcome is None
-
-
-def _left_behind(item: _Progress) -> list[str]:
-    """What may still go on at the site when the run ends here; nothing of it is done twice."""
-    if item.doing in ("deliver", "smoke", "promote"):
-        return [f"{item.doing} of {item.image.name} may still be going on there; the next run takes it up"]
-    ended = {result.log_path for result in item.smoke}
-    return [
-        f"job {submission.job_id} of {item.image.name} goes on; the next run takes it up"
-        for submission in item.submissions
-        if submission.attempt not in ended and submission.is_new
-    ]
 
 
 class SiteRun:
@@ -134,7 +70,7 @@ class SiteRun:
         self._world = world
         self._journal = journal
         self._listener = listener
-        self._progress = [_Progress(image) for image in images]
+        self._progress = [ImageProgress(image) for image in images]
         self._notes: list[str] = []
         self._skew: float | None = None
         self._host_key = ""
@@ -160,11 +96,11 @@ class SiteRun:
         """What is known so far; when a signal ends the run early, images that are on their way are skipped."""
         return SiteRecord(
             self._site.name,
-            tuple(self._image_record(item) for item in self._progress),
+            tuple(item.record() for item in self._progress),
             host_key=self._host_key,
             clock_skew_s=self._skew,
             notes=tuple(self._notes),
-            left_behind=tuple(line for item in self._progress for line in _left_behind(item)),
+            left_behind=tuple(line for item in self._progress for line in item.left_behind()),
         )
 
     def _wants(self, stage: str) -> bool:
@@ -193,28 +129,16 @@ class SiteRun:
             if item.is_open and self._wants("promote"):
                 self._step(item, "promote", lambda item=item: self._promote(item, node))  # type: ignore[misc]
             if item.is_open:
-                item.outcome = Outcome.OK if self._has_changed(item) else Outcome.UNCHANGED
+                item.outcome = Outcome.OK if item.has_changed else Outcome.UNCHANGED
 
-    @staticmethod
-    def _has_changed(item: _Progress) -> bool:
-        return any(stage.status == Outcome.OK.value for stage in item.stages if stage.name != "check")
-
-    def _check(self, item: _Progress) -> tuple[Outcome, dict[str, object]]:
+    def _check(self, item: ImageProgress) -> tuple[Outcome, dict[str, object]]:
         verdict = self._world.check(item.image, self._site)
         item.verdict = verdict
+        failure = verdict_error(verdict, self._site.name, item.image.name)
+        if failure is not None:
+            raise failure
         findings = [finding for finding in verdict.findings if finding.severity is not Severity.INFO]
         evidence: dict[str, object] = {"verdict": verdict.verdict.value, "findings": len(findings)}
-        if verdict.verdict in (Verdict.FAIL, Verdict.UNKNOWN):
-            failed = verdict.verdict is Verdict.FAIL
-            decisive = [f for f in findings if f.severity is (Severity.ERROR if failed else Severity.UNKNOWN)]
-            failure = IncompatibleError if failed else UncheckedError
-            word = "does not fit" if failed else "could not be checked"
-            more = f" (and {len(decisive) - 1} more)" if len(decisive) > 1 else ""
-            raise failure(
-                f"{self._site.name}: {item.image.name} {word}: {decisive[0].message}{more}",
-                remedy=decisive[0].remedy if len(decisive) == 1 else "mend what the findings name, then ship again",
-                evidence={**evidence, "output": "\n".join(finding_lines(decisive, is_alone=len(decisive) == 1))},
-            )
         self._notes += [f"{item.image.name}: {finding.message}" for finding in findings]
         return Outcome.OK, evidence
 
@@ -259,20 +183,13 @@ class SiteRun:
         if swept:
             self._listener.step("sweep", f"{swept} left by a run that died", site=self._site.name)
 
-    def _settle_if_in_place(self, item: _Progress) -> None:
+    def _settle_if_in_place(self, item: ImageProgress) -> None:
         """An image whose SIF, smoke tests and links are all as wanted needs nothing more: it is unchanged."""
         found = item.found
         assert found is not None
-        if found.sif != "present" or not found.provenance:
+        if not found.is_delivered:
             return
-        deployment = Deployment(
-            site=self._site.name,
-            image=item.image,
-            path=f"{self._site.store.root}/sif/{item.image.name}/{item.image.digest.hex}.sif",
-            sif_sha256=str(found.provenance.get("sif_sha256", "")),
-            size_bytes=int(found.provenance.get("size_bytes", 0)),
-            changed=False,
-        )
+        deployment = found.deployment(item.image, self._site)
         settled = settled_tests(found)
         request = self._smoke_request(item, deployment)
         jobs = render_jobs(request, self._site, self._world.commands)
@@ -290,9 +207,13 @@ class SiteRun:
         item.outcome = Outcome.UNCHANGED
         self._listener.step("promote", "in place, unchanged", site=self._site.name, image=item.image.name)
 
-    def _deliver(self, item: _Progress, node: SiteNode) -> tuple[Outcome, dict[str, object]]:
+    def _deliver(self, item: ImageProgress, node: SiteNode) -> tuple[Outcome, dict[str, object]]:
         settings = self._settings
         name = item.image.name
+        assert item.found is not None
+        if item.found.is_delivered:
+            item.deployment = item.found.deployment(item.image, self._site)
+            return Outcome.UNCHANGED, deliver_evidence(item.deployment)
         item.deployment = bring(
             DeliverRequest(
                 image=item.image,
@@ -313,12 +234,11 @@ class SiteRun:
                 sleep=self._world.clock.sleep,
             ),
             wanted=settings.way or self._site.runtime.way,
-            looks_present=item.found is not None and item.found.sif == "present",
         )
         self._notes += [f"{name}: {note}" for note in item.deployment.notes]
         return (Outcome.OK if item.deployment.changed else Outcome.UNCHANGED), deliver_evidence(item.deployment)
 
-    def _smoke_request(self, item: _Progress, deployment: Deployment) -> SmokeRequest:
+    def _smoke_request(self, item: ImageProgress, deployment: Deployment) -> SmokeRequest:
         return SmokeRequest(
             deployment=deployment,
             tests=self._settings.tests[item.image.name],
@@ -330,7 +250,7 @@ class SiteRun:
             detach=self._settings.detach,
         )
 
-    def _submit(self, item: _Progress, node: SiteNode) -> tuple[Outcome, dict[str, object]]:
+    def _submit(self, item: ImageProgress, node: SiteNode) -> tuple[Outcome, dict[str, object]]:
         assert item.deployment is not None
         request = self._smoke_request(item, item.deployment)
         name = item.image.name
@@ -348,7 +268,7 @@ class SiteRun:
         self._listener.step("smoke", text, site=self._site.name, image=item.image.name)
         return Outcome.OK, {}
 
-    def _leave_jobs(self, item: _Progress) -> None:
+    def _leave_jobs(self, item: ImageProgress) -> None:
         """An image whose jobs are on their way is done for this run; one whose jobs have ended goes on."""
         left = [submission for submission in item.submissions if submission.is_new]
         if not item.is_open or not left:
@@ -383,7 +303,7 @@ class SiteRun:
             item.smoke += [result for result in results if result.image == item.image.name]
             self._judge_smoke(item, render_utc(started), duration)
 
-    def _judge_smoke(self, item: _Progress, started: str, duration: float) -> None:
+    def _judge_smoke(self, item: ImageProgress, started: str, duration: float) -> None:
         bad = next((r for r in item.smoke if r.status in (SmokeStatus.FAILED, SmokeStatus.UNKNOWN)), None)
         self._journal.note("done", stage="smoke", site=self._site.name, image=item.image.name, failed=bool(bad))
         if bad is None:
@@ -398,7 +318,7 @@ class SiteRun:
             return
         self._fail(item, "smoke", smoke_error(bad, self._site.name), started, duration, smoke_evidence(item.smoke))
 
-    def _promote(self, item: _Progress, node: SiteNode) -> tuple[Outcome, dict[str, object]]:
+    def _promote(self, item: ImageProgress, node: SiteNode) -> tuple[Outcome, dict[str, object]]:
         assert item.deployment is not None
         assert item.found is not None
         settings = self._settings
@@ -428,7 +348,12 @@ class SiteRun:
     # ---- book-keeping ----
 
     def _step(
-        self, item: _Progress, stage: str, act: Callable[[], tuple[Outcome, dict[str, object]]], *, record: bool = True
+        self,
+        item: ImageProgress,
+        stage: str,
+        act: Callable[[], tuple[Outcome, dict[str, object]]],
+        *,
+        record: bool = True,
     ) -> None:
         """Run one step: journal before and after, its time and outcome recorded, its failure kept with the image."""
         name = item.image.name
@@ -452,7 +377,7 @@ class SiteRun:
 
     def _fail(
         self,
-        item: _Progress,
+        item: ImageProgress,
         stage: str,
         error: HpcbakeError,
         started: str,
@@ -467,17 +392,4 @@ class SiteRun:
         self._journal.note("failed", stage=stage, site=self._site.name, image=item.image.name, kind=error.kind)
         self._listener.step(
             stage, f"{item.outcome.value}: {error.message}", site=self._site.name, image=item.image.name
-        )
-
-    def _image_record(self, item: _Progress) -> ImageRecord:
-        before = release_before(item.found) if item.found else None
-        return ImageRecord(
-            target=item.image.name,
-            wanted=str(item.image.digest),
-            outcome=item.outcome or Outcome.SKIPPED,
-            stages=tuple(item.stages),
-            before=before,
-            after=item.after,
-            changed=before != item.after,
-            error=item.error,
         )

@@ -8,17 +8,10 @@
 sif=$root/sif/$image/$hex.sif
 json=$root/sif/$image/$hex.json
 make_folder "$root/sif/$image"
-look() {
-  state=$(sif_state "$sif" "$json")
-  # A job that saw other bytes knows more than size and time tell.
-  if [ "$state" = present ] && grep -qs '"why": "sif-changed"' "$own/jobs/$image/$hex"/*/attempt-*/result.json; then
-    [ "$(sha256_of "$sif")" = "$(recorded "$json" sif_sha256)" ] || state=changed
-  fi
-}
-look
-if [ "$state" != present ] && [ "$way" != look ]; then
+state=$(sif_state "$sif" "$json")
+if [ "$state" != present ]; then
   take_lease "sif-$image-$hex"
-  look
+  state=$(sif_state "$sif" "$json")
 fi
 finish() {
   say state "$1"; say path "$sif"; say sha256 "$(recorded "$json" sif_sha256)"; say size "$(size_of "$sif")"
@@ -26,8 +19,6 @@ finish() {
   exit 0
 }
 [ "$state" != present ] || finish present
-# Way look: nothing is fetched yet.
-[ "$way" != look ] || { say state "$state"; exit 0; }
 
 # ---- what a dead run of this digest left is ours to sweep: we hold its lease ---------------------------------------
 scratch=$own/incoming/$image-$hex

@@ -79,7 +79,7 @@ class Converter:
         return SIF
 
 
-def take(node: FakeSite, converter: Converter, *, wanted: str = "auto", present: bool = False) -> tuple[str, list[str]]:
+def take(node: FakeSite, converter: Converter, *, wanted: str = "auto") -> tuple[str, list[str]]:
     """Deliver; returns the way that is recorded and what was said."""
     told: list[str] = []
     means = Means(node, SpythonCommands(), converter, lambda _: "feed" * 16, told.append, lambda _: None)
@@ -88,23 +88,8 @@ def take(node: FakeSite, converter: Converter, *, wanted: str = "auto", present:
         site(),
         means,
         wanted=wanted,
-        looks_present=present,
     )
     return deployment.why, told
-
-
-def test_what_is_there_needs_no_conversion() -> None:
-    """A SIF in place is found by one look; nothing is converted, asked for or sent."""
-    node, converter = FakeSite(sifs={DIGEST.hex: "/store/x.sif"}), Converter()
-    take(node, converter, present=True)
-    assert (node.heard, converter.asked) == (["look"], [])
-
-
-def test_what_only_seemed_to_be_there_is_brought() -> None:
-    """The look is no promise: a SIF that is gone meanwhile comes by the usual way."""
-    node, converter = FakeSite(), Converter()
-    take(node, converter, present=True)
-    assert (node.ways, converter.asked) == (["oras"], [True])
 
 
 def test_a_broken_apptainer_here_leaves_it_to_the_site() -> None:

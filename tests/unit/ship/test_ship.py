@@ -31,8 +31,8 @@ from hpcbake.model.verdict import CompatReport, Finding, Severity
 from hpcbake.report.records import ImageRecord, Outcome, RunRecord, ShipReport
 from hpcbake.ship.journal import Journal
 from hpcbake.ship.ports import SiteNode, World
+from hpcbake.ship.settings import ShipSettings
 from hpcbake.ship.ship import ShipResult, ship
-from hpcbake.ship.site_run import ShipSettings
 from tests.clocks import FastClock
 from tests.fake_site import FakeSite, Fault, failed, said, sif_sha256
 from tests.reports import read_back
