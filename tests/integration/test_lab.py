@@ -171,6 +171,16 @@ def test_tight_is_a_file_system_that_fills_up(lab: RunningLab) -> None:
     assert "No space left on device" in filled.stderr
 
 
+def test_a_machine_whose_daemon_died_is_mended_whole(lab: RunningLab) -> None:
+    """`up` starts it again, and everybody may write in its tmpfs as before."""
+    assert lab.exec("birch", ["pkill", "-x", "slurmctld"]).returncode == 0
+    again = hpcbake_lab(lab, "up")
+    assert again.returncode == 0, again.stderr
+    assert f"restarting {lab.container('birch')}" in again.stderr
+    filled = lab.ssh("birch", "head -c 1m /dev/zero >/tight/fill && rm /tight/fill && srun -n1 hostname")
+    assert (filled.stdout, filled.stderr) == ("birch-c1\n", "")
+
+
 def test_up_twice_does_nothing(lab: RunningLab) -> None:
     """No container is made anew, no key changes, and it takes seconds."""
     before = lab.docker("ps", "--no-trunc", "--quiet").stdout
