@@ -47,7 +47,7 @@ unit: setup
 
 # The site's scripts, run by this machine's shell with stand-ins for Slurm and apptainer.
 stand: setup
-	$(BIN)/pytest -q -n auto -m stand tests/unit
+	$(BIN)/pytest -q -n auto -m stand tests/unit tests/golden
 
 # Side by side: types on one core while tests have the other.
 check: setup

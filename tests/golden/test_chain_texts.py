@@ -46,6 +46,7 @@ def whole_scripts() -> dict[str, str]:
     return scripts
 
 
+@pytest.mark.stand
 def test_what_is_sent_passes_shellcheck(tmp_path: Path) -> None:
     """Also: no script uses a value that it is not given."""
     for name, script in whole_scripts().items():

@@ -1,4 +1,4 @@
-"""The reference pages say what the code says, and no link of any page leads nowhere."""
+"""The freshness check of the reference pages (`make lint` runs it) can fail, and no link of any page leads nowhere."""
 
 from __future__ import annotations
 
@@ -16,12 +16,6 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT / "docs"))
 generate: Any = importlib.import_module("generate")
 links: Any = importlib.import_module("links")
-
-
-def test_every_generated_page_is_fresh() -> None:
-    """A page that was not written again after the code changed fails here, by name."""
-    pages, failures = generate.render_pages()
-    assert failures + generate.stale_files(ROOT, pages) == []
 
 
 def test_no_relative_link_is_broken() -> None:

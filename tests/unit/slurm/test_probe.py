@@ -17,6 +17,9 @@ from hpcbake.sites.draft import render_draft
 from hpcbake.sites.probe import Probed, probe_site
 
 
+pytestmark = pytest.mark.stand
+
+
 def program(path: Path, lines: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{lines}\n")
