@@ -149,12 +149,12 @@ def _require_passed(request: PromoteRequest) -> None:
     for result in request.smoke:
         if result.status is SmokeStatus.FAILED:
             raise SmokeFailedError(
-                f"{site}: {image.name} is not promoted: smoke test {result.test} failed: {result.reason}",
+                f"{site}: {image.name} is not promoted: smoke test {result.test!r} failed: {result.reason}",
                 remedy="mend the image; to run the test of the same image once more: --retry-failed",
             )
         if result.status is SmokeStatus.UNKNOWN:
             raise SmokeUnknownError(
-                f"{site}: {image.name} is not promoted: unknown end of smoke test {result.test}: {result.reason}",
+                f"{site}: {image.name} is not promoted: unknown end of smoke test {result.test!r}: {result.reason}",
                 remedy="run the same command again",
             )
     if not any(result.status is SmokeStatus.PASSED for result in request.smoke):

@@ -81,7 +81,7 @@ class Release:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One image at one site."""
+    """One image at one site. `doing` is the stage in which a signal found it."""
 
     target: str
     wanted: str
@@ -91,6 +91,7 @@ class ImageRecord:
     after: Release | None = None
     changed: bool = False
     error: ErrorRecord | None = None
+    doing: str = ""
 
     @property
     def code(self) -> ExitCode:

@@ -6,8 +6,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hpcbake.catalogue import with_code
 from hpcbake.report.printable import printable
 from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, ShipReport, SiteRecord
+from hpcbake.report.standing import left_lines, next_commands, standing_lines
 
 _STYLE = {
     Outcome.OK: "bold green",
@@ -27,7 +29,9 @@ def render_terminal(report: ShipReport) -> RenderableType:
         parts.append(_table(report))
     parts += _notes(report)
     parts += _failures(report)
+    parts += _left_behind(report)
     parts.append(_closing(report))
+    parts += _interruption(report)
     return Group(*parts)
 
 
@@ -102,7 +106,7 @@ def _failures(report: ShipReport) -> list[RenderableType]:
 
 def _cause(site: str, target: str, error: ErrorRecord) -> tuple[str, str, str, str, str]:
     message = error.message.removeprefix(f"{site}: ") if site else error.message
-    return target, error.stage, message, str(error.evidence.get("output", "")), error.remedy
+    return target, error.stage, with_code(message, error.kind), str(error.evidence.get("output", "")), error.remedy
 
 
 def _failure(cause: tuple[str, str, str, str, str], sites: list[str]) -> Text:
@@ -122,12 +126,26 @@ def _closing(report: ShipReport) -> Text:
     code = report.code
     said = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing done"
     noun = "site" if sum(counts.values()) == 1 else "sites"
-    text = Text(
+    return Text(
         f"\n{noun}: {said} · {report.run.duration_s:.1f} s · run {report.run.id} · exit {int(code)} {code.name}"
     )
-    if report.run.interrupted_by:
-        text.append(f"\ninterrupted by {report.run.interrupted_by}; run the same command again to resume", style="bold")
-    return text
+
+
+def _left_behind(report: ShipReport) -> list[RenderableType]:
+    lines = left_lines(report)
+    return [Text("\nstill going on:\n" + "\n".join(f"  {printable(line)}" for line in lines))] if lines else []
+
+
+def _interruption(report: ShipReport) -> list[RenderableType]:
+    """Of a run that a signal ended: what is where, and the command that goes on."""
+    if not report.run.interrupted_by:
+        return []
+    text = Text(f"\ninterrupted by {report.run.interrupted_by}; what is where:", style="bold")
+    text.append("".join(f"\n  {printable(line)}" for line in standing_lines(report)), style="not bold")
+    for command, words in next_commands(report):
+        text.append("\nnext: ")
+        text.append(f"{printable(command)}   # {words}", style="not bold")
+    return [text]
 
 
 def print_report(report: ShipReport, console: Console) -> None:

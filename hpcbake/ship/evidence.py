@@ -146,19 +146,19 @@ def smoke_error(result: SmokeResult, site: str) -> HpcbakeError:
         )
     if result.reason == NO_OUTPUT_REASON or result.exit_code == NO_OUTPUT_CODE:
         return SiteResourceError(
-            f"{site}: smoke test {result.test} did not run ({where}): {result.reason}",
+            f"{site}: smoke test {result.test!r} did not run ({where}): {result.reason}",
             remedy="the store must lie on a file system that compute nodes can write to",
             kind="slurm.output",
             evidence=evidence,
         )
     if result.status is SmokeStatus.FAILED:
         return SmokeFailedError(
-            f"{site}: smoke test {result.test} failed ({where}): {result.reason}",
+            f"{site}: smoke test {result.test!r} failed ({where}): {result.reason}",
             remedy=f"its log is {result.log_path}/out and err; mend the image, or try once more with --retry-failed",
             evidence=evidence,
         )
     return SmokeUnknownError(
-        f"{site}: nobody knows how smoke test {result.test} ended ({where}): {result.reason}",
+        f"{site}: nobody knows how smoke test {result.test!r} ended ({where}): {result.reason}",
         remedy="nothing was promoted; run the same command again",
         evidence=evidence,
     )

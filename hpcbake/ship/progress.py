@@ -61,4 +61,5 @@ class ImageProgress:
             after=self.after,
             changed=before != self.after,
             error=self.error,
+            doing=self.doing,
         )

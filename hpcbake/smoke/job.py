@@ -23,6 +23,15 @@ from hpcbake.model.site import GpuJobs, Site
 TEMPLATES = ("cpu", "command", "python", "gpu", "mpi", "io")
 
 
+_SUFFIX = ".sbatch.j2"
+
+
+def template_names(folders: Sequence[Path]) -> frozenset[str]:
+    """Every template that a test can name: those in the project's folders, and ours."""
+    places = [*folders, data_folder("slurm")]
+    return frozenset(path.name.removesuffix(_SUFFIX) for place in places for path in place.glob(f"*{_SUFFIX}"))
+
+
 @dataclass(frozen=True)
 class Job:
     """A job ready to submit. `key` names its content: the same test of the same SIF has the same key in every run.
@@ -64,8 +73,15 @@ def render_job(
     return Job(test, key, render(comment))
 
 
+#: What a template is rendered with, by name.
+VALUES = (
+    *("test", "directives", "sif", "digest", "sif_sha256", "prelude", "arch", "cpu_level", "gpu_mode", "mpi"),
+    *("programs", "rank_script", "bind_modes", "bind_probes", "time_limit_s", "exec_argv"),
+)
+
+
 @cache
-def _environment(template_folders: tuple[str, ...]) -> jinja2.Environment:
+def template_environment(template_folders: tuple[str, ...]) -> jinja2.Environment:
     """Where templates are looked for: the project's folders first, then ours. Compiled ones are kept."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*template_folders, str(data_folder("slurm"))]),
@@ -109,9 +125,9 @@ def _render(
         at = argv.index("exec") + 1
         return [*argv[:at], *site.runtime.exec_options, *argv[at:]]
 
-    environment = _environment(tuple(map(str, template_folders)))
+    environment = template_environment(tuple(map(str, template_folders)))
     try:
-        return environment.get_template(f"{test.template}.sbatch.j2").render(
+        return environment.get_template(f"{test.template}{_SUFFIX}").render(
             test=test,
             directives=sbatch_directives(site, test, comment),
             sif=deployment.path,

@@ -39,5 +39,5 @@ def _line(test: str, verb: str, old: float | None, new: float | None, unit: str,
     assert new is not None
     times = f", {new / old:.1f} times as much" if old else ""
     return (
-        f"WARN smoke test {test} {verb} {new / scale:.1f} {unit}, {old / scale:.1f} {unit} in the last release{times}"
+        f"WARN smoke test {test!r} {verb} {new / scale:.1f} {unit}, {old / scale:.1f} {unit} in the last release{times}"
     )

@@ -169,7 +169,7 @@ def _submit_job(request: SmokeRequest, job: Job, site: Site, node: Node, again_a
         ),
         timeout_s=SCRIPT_TIMEOUT_S + request.lock_wait_s,
     )
-    step = f"submit smoke test {job.test.name} of {image.name}"
+    step = f"submit smoke test {job.test.name!r} of {image.name}"
     answer = read_answer(outcome, site=site.name, step=step, needs=("attempt", "state", "job", "name"))
     return Submission(
         image=image.name,

@@ -62,7 +62,11 @@ def test_a_run_that_came_to_nothing_says_so() -> None:
 def test_an_interrupted_run_says_how_to_go_on() -> None:
     """By its signal."""
     text = shown(replace(full_report(), run=replace(RUN, interrupted_by="SIGTERM")))
-    assert "interrupted by SIGTERM; run the same command again" in text
+    assert "interrupted by SIGTERM; what is where:\n  alder  app  promoted: users have 111111111111\n" in text
+    assert "birch  app  checked; nothing that users see has moved: they have what they had" in text
+    assert "still going on:\n  birch: job 12 of app goes on\n" in text
+    assert "next: hpcbake ship --site 'a b'   # resumes" in text
+    assert "next: hpcbake smoke --collect --site birch   #" in text
 
 
 @pytest.mark.parametrize("colours", [False, True])

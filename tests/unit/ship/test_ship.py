@@ -635,5 +635,5 @@ def test_a_test_that_has_become_slower_is_a_note(run: Run) -> None:
     run.sites["alder"].took = 60
     result = run.ship()
     assert outcomes(result) == {"alder": "ok", "birch": "ok"}
-    line = "app: WARN smoke test cpu took 60.0 s, 2.0 s in the last release, 30.0 times as much"
+    line = "app: WARN smoke test 'cpu' took 60.0 s, 2.0 s in the last release, 30.0 times as much"
     assert [line in site.notes for site in result.sites] == [True, False]

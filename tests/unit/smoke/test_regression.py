@@ -26,7 +26,7 @@ def took(
 )
 def test_growth_is_told_with_figures(old: SmokeResult, new: SmokeResult, says: str) -> None:
     """What, how much, how much before."""
-    assert find_regressions([new], [old], factor=1.5) == [f"WARN smoke test solver {says}"]
+    assert find_regressions([new], [old], factor=1.5) == [f"WARN smoke test 'solver' {says}"]
 
 
 @pytest.mark.parametrize(
