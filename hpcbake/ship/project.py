@@ -24,7 +24,6 @@ from hpcbake.ship.project_parts import (
 )
 from hpcbake.sites.document import parse_document
 
-
 __all__ = ["PROJECT", "Project", "parse_project", "project_of"]
 
 
