@@ -104,7 +104,7 @@ def _sources(read: ReadFiles, targets: Sequence[TargetCase]) -> list[SourceFile]
 
 def _target_case(target: Target, read: ReadFiles, folder: Path) -> TargetCase:
     merged = read.model.targets.get(target.name)
-    dockerfile, missing = _read_dockerfile(target, folder)
+    dockerfile, missing = read_dockerfile(target, folder)
     return TargetCase(
         target,
         effective_spans(read.model, target.name),
@@ -130,7 +130,7 @@ def effective_spans(model: BakeModel, name: str) -> dict[str, Span]:
     return spans
 
 
-def _read_dockerfile(target: Target, folder: Path) -> tuple[Dockerfile | None, str]:
+def read_dockerfile(target: Target, folder: Path) -> tuple[Dockerfile | None, str]:
     """The Dockerfile of `target`, or why there is none; both empty when it is not a local file."""
     inline = target.attributes.get("dockerfile-inline")
     if isinstance(inline, str) and inline:
