@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hpcbake.model.artefacts import SmokeTest
+from hpcbake.ship.project_parts import Destinations
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,5 @@ class ShipSettings:
     detach: bool = False
     #: A smoke test that takes so many times what it took in the last release is worth a warning.
     regression_factor: float = 1.5
+    #: Which image goes to which site.
+    destinations: Destinations = field(default_factory=Destinations)

@@ -68,7 +68,7 @@ def ship(
     except HpcbakeError as error:
         return ShipResult(_unbuilt(shipments, "failed"), (), error=error_record("build", error))
     targets = tuple(_target(image) for image in images)
-    runs = [SiteRun(site, images, settings, world, journal, listener) for site in sites]
+    runs = [SiteRun(site, _images_for(site, images, settings), settings, world, journal, listener) for site in sites]
     try:
         records = run_sites(runs, sites, parallel_sites)
         if settings.until == "promote":
@@ -91,6 +91,10 @@ def _build(
         listener.step("build", f"{image.digest} confirmed by {image.reference.registry}", image=image.name)
     listener.step("build", f"done ({world.clock.monotonic() - began:.1f} s)")
     return images
+
+
+def _images_for(site: Site, images: Sequence[BuiltImage], settings: ShipSettings) -> list[BuiltImage]:
+    return [image for image in images if settings.destinations.includes(image.name, site.name)]
 
 
 def run_sites(runs: Sequence[SiteWork], sites: Sequence[Site], parallel: int) -> list[SiteRecord]:

@@ -31,6 +31,7 @@ from hpcbake.model.verdict import CompatReport, Finding, Severity
 from hpcbake.report.records import ImageRecord, Outcome, RunRecord, ShipReport
 from hpcbake.ship.journal import Journal
 from hpcbake.ship.ports import SiteNode, World
+from hpcbake.ship.project_parts import Destinations
 from hpcbake.ship.settings import ShipSettings
 from hpcbake.ship.ship import ShipResult, ship
 from tests.clocks import FastClock
@@ -127,6 +128,7 @@ class Run:
         self.lines = Lines()
         self.until = "promote"
         self.detach = False
+        self.destinations = Destinations()
         self.builder: Builder | None = None
         self.parallel = 16
         self.connect: Callable[[Site], SiteNode] = lambda site: self.sites[site.name]
@@ -144,6 +146,7 @@ class Run:
             expose={},
             until=self.until,
             detach=self.detach,
+            destinations=self.destinations,
         )
         world = World(
             builder=self.builder or Builder(),
