@@ -26,6 +26,7 @@ from hpcbake.build.document import Shipment
 from hpcbake.cli.console import make_console
 from hpcbake.cli.faces import NO_FACES, Faces, write_faces
 from hpcbake.cli.files import write_whole
+from hpcbake.cli.frame import PLAIN_FRAME, Frame
 from hpcbake.cli.kept import LAST_RUNS, KeptRuns, read_kept_runs
 from hpcbake.cli.world import make_world
 from hpcbake.errors import CantWriteError, ExitCode, HpcbakeError, InterruptedByUserError
@@ -100,6 +101,7 @@ def perform_run(
     choices: RunChoices,
     *,
     images: Sequence[BuiltImage] | None = None,
+    frame: Frame = PLAIN_FRAME,
 ) -> int:
     """Run the chain, print the report, return the exit code."""
     clock = SystemClock()
@@ -157,7 +159,7 @@ def perform_run(
                 shipments,
                 sites,
                 settings,
-                world=world,
+                world=frame.adapt(world, listener),
                 journal=journal,
                 listener=listener,
                 parallel_sites=choices.parallel_sites,
@@ -183,6 +185,7 @@ def perform_run(
         error=result.error,
         interrupted_code=result.interrupted.exit_code if result.interrupted else None,
     )
+    report = frame.conclude(report)
     problems: list[str] = []
     if not result.interrupted:
         try:
