@@ -25,7 +25,8 @@ from hpcbake.model.verdict import CompatReport, Finding, Severity
 from hpcbake.ship.forecast import Action, Forecast, ImageForecast
 from hpcbake.ship.forecast_document import plan_schema, render_plan
 from hpcbake.ship.forecast_table import render_forecast
-from hpcbake.ship.plan import AskedConverter, PlanSettings, plan
+from hpcbake.ship.foresight import AskedConverter
+from hpcbake.ship.plan import PlanSettings, plan
 from hpcbake.ship.ports import SiteNode
 from hpcbake.ship.prospect import Prospect, ReadableRegistry
 from tests.fake_site import Fault, failed, said
