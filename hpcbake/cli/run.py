@@ -152,7 +152,7 @@ def perform_run(
         detach=choices.detach,
         regression_factor=project.regression_factor,
     )
-    with _signals_raise():
+    with signals_raise():
         try:
             result = ship(
                 plan,
@@ -206,7 +206,7 @@ def perform_collect(sites: Sequence[Site], images: Sequence[str], choices: RunCh
     world = make_world(os.environ, folder=Path.cwd())
     work = [Collection(site, images, world, ProgressLines()) for site in sites]
     interrupted: InterruptedByUserError | None = None
-    with _signals_raise():
+    with signals_raise():
         try:
             records = run_sites(work, sites, choices.parallel_sites)
         except InterruptedByUserError as stopped:
@@ -309,7 +309,7 @@ def _user() -> str:
         return str(os.getuid())
 
 
-class _signals_raise:  # noqa: N801  (reads as what it does)
+class signals_raise:  # noqa: N801  (reads as what it does)
     """While it is entered, SIGINT, SIGTERM and SIGHUP end the run with a report; a second SIGINT ends it at once."""
 
     def __enter__(self) -> None:
