@@ -36,11 +36,17 @@ class VerbGroup(click.Group):
 
 
 def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
-    if wanted:
+    if not wanted:
+        return
+    if context.params.get("verbose"):
+        from hpcbake.cli.version import describe_versions
+
+        click.echo(describe_versions(), nl=False)
+    else:
         from hpcbake import __version__  # takes a moment to look up
 
         click.echo(f"hpcbake, version {__version__}")
-        context.exit()
+    context.exit()
 
 
 @click.command(
@@ -52,10 +58,13 @@ def _show_version(context: click.Context, _option: click.Parameter, wanted: bool
 @click.option(
     "--version",
     is_flag=True,
-    is_eager=True,
     expose_value=False,
     callback=_show_version,
     help="Show the version and exit.",
 )
-def hpcbake() -> None:
+# Eager, so that it is known when --version answers, wherever it stands.
+@click.option("--verbose", is_flag=True, is_eager=True, help="With --version: also of every tool that matters.")
+def hpcbake(verbose: bool) -> None:
     """From a bake file to a tested, promoted SIF on every HPC cluster, with one command."""
+    if verbose:
+        raise click.UsageError("`--verbose` here goes with `--version`")
