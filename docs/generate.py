@@ -7,7 +7,6 @@ cannot disagree with it. `--check` also follows every relative link of every Mar
 from __future__ import annotations
 
 import ast
-import dataclasses
 import importlib
 import re
 import sys
@@ -17,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from key_tables import default_text, value_text
 from licences import check_licences, render_licences
 from links import broken_links
+from project_file import render_project_file
 from smoke_states import render_smoke_states
 from tables import NOTE, code, paragraph, table
 
@@ -28,13 +29,11 @@ from hpcbake.check import rules as check
 from hpcbake.check.policy import POLICY
 from hpcbake.check.schema import render_check_schema
 from hpcbake.cli.main import VERBS
-from hpcbake.deliver.convert import ConvertSettings
 from hpcbake.errors import RETRYABLE_CODES, ExitCode, HpcbakeError
-from hpcbake.model.artefacts import SmokeTest
 from hpcbake.model.site import Gpu, Injection, Login, Profile, Runtime, Slurm, Store
 from hpcbake.report.schema import KIND_FAMILIES, render_report_schema
 from hpcbake.ship.forecast_document import render_plan_schema
-from hpcbake.ship.project import PROJECT
+from hpcbake.ship.project_keys import render_project_schema
 from hpcbake.sites import render_site_schema
 from hpcbake.sites.schema import SECTIONS
 
@@ -135,38 +134,6 @@ _SITE_DEFAULTS: dict[str, object] = {
 }
 
 
-def value_text(schema: Mapping[str, Any]) -> str:
-    """What a value may be, from the JSON Schema fragment of its field."""
-    kind = schema.get("type")
-    if "enum" in schema:
-        return " or ".join(code(option) for option in schema["enum"])
-    if kind == "integer":
-        return f"whole number, {schema['minimum']} to {schema['maximum']}"
-    if kind == "boolean":
-        return "`true` or `false`"
-    if kind == "array":
-        return "list of " + (
-            "mappings, see below" if schema["items"].get("type") == "object" else value_text(schema["items"])
-        )
-    if kind == "object":
-        return "mapping, see below"
-    if isinstance(kind, list):
-        return "duration: `90`, `90s`, `15m`, `2h`" if "pattern" in schema else 'version, such as `"2.28"`'
-    pattern = str(schema.get("pattern", "")).removeprefix("^(?:").removesuffix(")$")
-    return f"text: {code(pattern)}" if pattern else ("text" if "minLength" in schema else "shell lines")
-
-
-def default_text(key: str, defaults: object, *, required: bool) -> str:
-    if required:
-        return "required"
-    value = next((getattr(defaults, name) for name in (key, f"{key}_s") if hasattr(defaults, name)), None)
-    if value is None or value in ("", ()) or dataclasses.is_dataclass(value):
-        return ""
-    if hasattr(defaults, f"{key}_s"):
-        return code(f"{value:g}s")
-    return code(str(value).lower() if isinstance(value, bool) else value)
-
-
 def render_site_config() -> str:
     parts = [
         f"# The site config\n\n{NOTE}\n"
@@ -189,39 +156,6 @@ def render_site_config() -> str:
         parts.append(f"\n## {f'`{name}`' if name else 'Top level'}\n\n")
         parts.append(table(("key", "value", "default", "what it is"), rows))
     return "".join(parts)
-
-
-_PROJECT_DEFAULTS: Mapping[str, object] = {"smoke": SmokeTest(name=""), "convert": ConvertSettings()}
-
-
-def render_project_file() -> str:
-    parts = [
-        f"# The project file\n\n{NOTE}\n"
-        "`hpcbake.yaml`, beside the bake file. Optional: without it every target gets the smoke test `cpu` and no\n"
-        "command is put on PATH. How to use it: [smoke tests](../how-to/smoke-tests.md).\n\n"
-        "## Top level\n\n",
-        table(("key", "value", "what it is"), _project_rows(PROJECT.schema())),
-    ]
-    for name, field in PROJECT.fields.items():
-        schema: Any = field.schema
-        items: Any = schema.get("items", schema)
-        defaults = _PROJECT_DEFAULTS.get(name)
-        required = items.get("required", ())
-        rows = [
-            (code(key), value_text(entry), default_text(key, defaults, required=key in required), entry["description"])
-            for key, entry in items["properties"].items()
-        ]
-        title = f"Items of `{name}`" if "items" in schema else f"`{name}`"
-        parts += [f"\n## {title}\n\n", table(("key", "value", "default", "what it is"), rows)]
-    parts.append(
-        "\nAn item of `smoke` that has a `command` and no `template` uses the template `command`. Targets are named\n"
-        "as in the resolved plan (`hpcbake print` shows the names); `*`, `?` and `[abc]` match as in a shell.\n"
-    )
-    return "".join(parts)
-
-
-def _project_rows(schema: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    return [(code(key), value_text(entry), entry["description"]) for key, entry in schema["properties"].items()]
 
 
 def render_bake_codes() -> str:
@@ -331,6 +265,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/exit-codes.md": render_exit_codes,
     "docs/reference/site-config.md": render_site_config,
     "docs/reference/project-file.md": render_project_file,
+    "docs/reference/project.schema.json": render_project_schema,
     "docs/reference/bake-codes.md": render_bake_codes,
     "docs/reference/check-rules.md": render_check_rules,
     "docs/reference/check-policy.md": render_check_policy,
