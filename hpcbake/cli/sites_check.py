@@ -52,7 +52,7 @@ def command(names: tuple[str, ...], site_configs: Path, as_json: bool) -> int:
         click.echo(json.dumps(_document([_wrong_file(error)]), indent=2))
         return int(error.exit_code)
     with ThreadPoolExecutor(max_workers=16) as pool:
-        examined = [*pool.map(_examine, sites), *map(_wrong_file, wrong)]
+        examined = [*pool.map(examine, sites), *map(_wrong_file, wrong)]
     if as_json:
         click.echo(json.dumps(_document(examined), indent=2))
     else:
@@ -65,7 +65,7 @@ def _wrong_file(failure: ConfigError) -> Examined:
     return Examined(Path(failure.message.split(":")[0]).stem, (fail("config", text, failure.remedy, ExitCode.CONFIG),))
 
 
-def _examine(site: Site) -> Examined:
+def examine(site: Site) -> Examined:
     from hpcbake.cli.world import connect
     from hpcbake.smoke.job import parse_slurm_time
 

@@ -34,7 +34,7 @@ _HERE = "this machine"
 #: What `apptainer push` writes and `apptainer pull oras://` takes.
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG_TYPE = "application/vnd.sylabs.sif.config.v1+json"
-_SIF_TYPE = "application/vnd.sylabs.sif.layer.v1.sif"
+SIF_TYPE = "application/vnd.sylabs.sif.layer.v1.sif"
 _EMPTY_CONFIG = b"{}"
 #: `build --mksquashfs-args` is older, but only from here on it does not override what the configuration limits.
 _TAKES_LIMITS = Version((1, 4))
@@ -263,7 +263,7 @@ def render_artifact(image: BuiltImage, kept: KeptSif) -> bytes:
         },
         "layers": [
             {
-                "mediaType": _SIF_TYPE,
+                "mediaType": SIF_TYPE,
                 "size": kept.size_bytes,
                 "digest": f"sha256:{kept.sha256}",
                 "annotations": {"org.opencontainers.image.title": f"{image.name}.sif"},

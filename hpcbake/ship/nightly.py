@@ -57,6 +57,8 @@ class Night:
         self._memory = BuildFile(kept / "builds.json")
         self._refresh = refresh
         self._builder: RememberingBuilder | None = None
+        #: Sites that did not answer tonight: nobody need knock there again.
+        self.unreachable: frozenset[str] = frozenset()
 
     def adapt(self, world: World, listener: Listener) -> World:
         """The world with a builder that builds only what has changed."""
@@ -75,6 +77,11 @@ class Night:
 
     def conclude(self, report: ShipReport) -> ShipReport:
         """The report with the builds that failed, also where sites got an older digest in their place."""
+        self.unreachable = frozenset(
+            site.name
+            for site in report.sites
+            if any(image.error is not None and image.error.kind.startswith("ssh.") for image in site.images)
+        )
         return with_target_errors(report, self._builder.failures if self._builder else {}, "build")
 
 
