@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "Bring images from the bake file to every site: build, check, deliver, smoke, promote.",
     ),
     "plan": ("hpcbake.cli.plan", "Show what ship would do at every site, and why; change nothing."),
+    "nightly": ("hpcbake.cli.nightly", "Ship what has changed since last night, and mend what sites missed: for cron."),
     "status": ("hpcbake.cli.status", "Show what is on every site."),
     "report": ("hpcbake.cli.report", "Show what runs came to: in the terminal, a browser, CI, monitoring."),
     "history": ("hpcbake.cli.history", "Show what users of each site were given, and when."),
