@@ -36,6 +36,7 @@ from hpcbake.ship.forecast_document import render_plan_schema
 from hpcbake.ship.project_keys import render_project_schema
 from hpcbake.sites import render_site_schema
 from hpcbake.sites.schema import SECTIONS
+from hpcbake.validation.schema import render_validation_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 _VERBS_FOLDER = "docs/reference/verbs"
@@ -275,7 +276,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/licences.md": render_licences,
     "docs/reference/report.schema.json": render_report_schema,
     "docs/reference/plan.schema.json": render_plan_schema,
+    "docs/reference/validation.schema.json": render_validation_schema,
     "site-configs/site.schema.json": render_site_schema,
+    "site-configs/project.schema.json": render_project_schema,
 }
 
 

@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "history": ("hpcbake.cli.history", "Show what users of each site were given, and when."),
     "rollback": ("hpcbake.cli.rollback", "Make an earlier release the current one again."),
     "gc": ("hpcbake.cli.gc", "Remove releases that nobody needs."),
+    "validate": ("hpcbake.cli.validate", "Look for mistakes in every config file at once."),
     "print": ("hpcbake.cli.print", "Show the plan: bake files with everything resolved."),
     "lint": ("hpcbake.cli.lint", "Look for what will hurt on a cluster, before anything is built."),
     "build": ("hpcbake.cli.build", "Build and push the targets; print the digests."),

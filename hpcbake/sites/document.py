@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +16,7 @@ import yaml
 
 from hpcbake.errors import ConfigError
 from hpcbake.model.version import Version, find_leading_version, parse_version
-
-#: A config nests four or five levels deep. PyYAML's effort grows with the square of the depth.
-_MAX_DEPTH = 50
+from hpcbake.sites.nodes import DeepNestingError, compose, place_of_error
 
 #: A document larger than this is not a config file that somebody wrote.
 MAX_DOCUMENT_BYTES = 1 << 20
@@ -47,21 +45,25 @@ class Reading:
         assert mark is not None, "nodes that were read from text have a place"
         self.mistakes.append(Mistake(mark.line + 1, mark.column + 1, message, help_text))
 
-    def raise_if_wrong(self) -> None:
-        """Raise one ConfigError that shows every mistake with its source line and a caret."""
-        if not self.mistakes:
-            return
-        found = sorted(dict.fromkeys(self.mistakes), key=lambda m: (m.line, m.column))
-        lines = self.text.splitlines()
-        shown = "\n".join(_render_mistake(self.path, lines, mistake) for mistake in found)
-        count = "1 mistake" if len(found) == 1 else f"{len(found)} mistakes"
-        first = found[0]
-        raise ConfigError(
-            f"{self.path}:{first.line}:{first.column}: {count} in this file",
-            remedy="mend the lines above; nothing was started",
-            kind="config.site",
-            evidence={"output": shown},
-        )
+    def sorted_mistakes(self) -> tuple[Mistake, ...]:
+        """Each mistake once, as they stand in the file."""
+        return tuple(sorted(dict.fromkeys(self.mistakes), key=lambda m: (m.line, m.column)))
+
+
+def raise_if_wrong(found: Sequence[Mistake], path: str, text: str) -> None:
+    """Raise one ConfigError that shows every mistake with its source line and a caret."""
+    if not found:
+        return
+    lines = text.splitlines()
+    shown = "\n".join(_render_mistake(path, lines, mistake) for mistake in found)
+    count = "1 mistake" if len(found) == 1 else f"{len(found)} mistakes"
+    first = found[0]
+    raise ConfigError(
+        f"{path}:{first.line}:{first.column}: {count} in this file",
+        remedy="mend the lines above; nothing was started",
+        kind="config.site",
+        evidence={"output": shown},
+    )
 
 
 def _render_mistake(path: str, lines: list[str], mistake: Mistake) -> str:
@@ -299,55 +301,61 @@ def listing(item: Field, doc: str = "") -> Field:
     return Field(parse, {"type": "array", "items": dict(item.schema)}, doc)
 
 
-def _look_through(content: str, reading: Reading) -> None:
-    """Note every alias. Raises ConfigError for a document that is nested deeper than any config, YAMLError."""
-    depth = 0
-    for event in yaml.parse(content, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > _MAX_DEPTH:
-            raise ConfigError(
-                f"{reading.path}: nested too deeply to be a config file",
-                remedy="check that this is the file you meant",
-                kind="config.too-large",
-            )
-        mark = event.start_mark
-        if isinstance(event, yaml.AliasEvent) and mark is not None:
-            help_text = "write the value out"
-            reading.mistakes.append(
-                Mistake(mark.line + 1, mark.column + 1, "YAML aliases (`*name`) are not read", help_text)
-            )
+@dataclass(frozen=True)
+class Document:
+    """One document as it was read: its values, every mistake in the order of the lines, and where things stand."""
+
+    values: Mapping[str, Any]
+    mistakes: tuple[Mistake, ...]
+    node: yaml.Node | None = None
 
 
-def parse_document(content: str, path: str, section: Section) -> dict[str, Any]:
-    """Read one YAML document by `section`. Raises ConfigError showing every mistake at once.
+def read_document(content: str, path: str, section: Section) -> Document:
+    """Read one YAML document by `section`, with all that is wrong in it.
 
     Anchors and aliases are refused: a config of this size needs none, and they let a small file grow without bound.
+    Raises ConfigError for what is no config file at all: empty, far too large, nested without end.
     """
     reading = Reading(path, content)
+    node, values = _compose(content, reading), {}
+    if node is None and not reading.mistakes:
+        raise ConfigError(
+            f"{path}: the file is empty", remedy="copy an example from site-configs/", kind="config.empty"
+        )
+    if node is not None:
+        values = section.parse(node, reading)
+    return Document(values, reading.sorted_mistakes(), node)
+
+
+def _compose(content: str, reading: Reading) -> yaml.Node | None:
+    """The document as nodes; None where it holds nothing, or nothing that is YAML, which is then noted."""
     if len(content) > MAX_DOCUMENT_BYTES:
         raise ConfigError(
-            f"{path}: {len(content)} bytes is more than a config file may have ({MAX_DOCUMENT_BYTES})",
+            f"{reading.path}: {len(content)} bytes is more than a config file may have ({MAX_DOCUMENT_BYTES})",
             remedy="check that this is the file you meant",
             kind="config.too-large",
         )
     try:
-        _look_through(content, reading)
-        reading.raise_if_wrong()
-        node = yaml.compose(content, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        problem_mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        line, column = (problem_mark.line + 1, problem_mark.column + 1) if problem_mark else (1, 1)
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        reading.mistakes.append(Mistake(line, column, f"not valid YAML: {problem}"))
-        reading.raise_if_wrong()
-        raise
-    if node is None:
+        node, aliases = compose(content)
+    except DeepNestingError:
         raise ConfigError(
-            f"{path}: the file is empty", remedy="copy an example from site-configs/", kind="config.empty"
-        )
-    values = section.parse(node, reading)
-    reading.raise_if_wrong()
-    return values
+            f"{reading.path}: nested too deeply to be a config file",
+            remedy="check that this is the file you meant",
+            kind="config.too-large",
+        ) from None
+    except yaml.YAMLError as error:
+        line, column = place_of_error(error, content)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).splitlines()[0]
+        reading.mistakes.append(Mistake(line, column, f"not valid YAML: {problem}"))
+        return None
+    for line, column in aliases:
+        message = "YAML aliases (`*name`) are not read"
+        reading.mistakes.append(Mistake(line, column, message, "write the value out"))
+    return node
+
+
+def parse_document(content: str, path: str, section: Section) -> dict[str, Any]:
+    """The values of one YAML document. Raises ConfigError showing every mistake at once."""
+    document = read_document(content, path, section)
+    raise_if_wrong(document.mistakes, path, content)
+    return dict(document.values)

@@ -12,7 +12,8 @@ from hpcbake.sites.document import Section, listing, parse_document, suggest, te
 from hpcbake.sites.read import profile_from_values
 from hpcbake.sites.schema import PROFILE
 
-_FILE = Section(
+#: What a profile file may say.
+PROFILE_FILE = Section(
     {
         **PROFILE.fields,
         "description": text("one line for people"),
@@ -67,7 +68,7 @@ def read_profile(path: Path) -> Site:
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as cause:
         raise ConfigError(f"{path}: cannot be read: {cause}", kind="config.unreadable") from cause
-    values = parse_document(content, str(path), _FILE)
+    values = parse_document(content, str(path), PROFILE_FILE)
     description = str(values.pop("description", ""))
     values.pop("sources", None)
     name = path.name.removesuffix(".yaml").removesuffix(".yml")

@@ -1,0 +1,124 @@
+"""Each config file by itself: its text, its YAML, what its own reader says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from hpcbake.bakefile.source import SourceFile
+from hpcbake.errors import ConfigError
+from hpcbake.model.verdict import Severity
+from hpcbake.ship.project import parse_project
+from hpcbake.ship.project_keys import PROJECT, render_project_schema
+from hpcbake.sites.document import MAX_DOCUMENT_BYTES, Section, read_document
+from hpcbake.sites.profile import PROFILE_FILE
+from hpcbake.sites.read import parse_site
+from hpcbake.sites.schema import SITE, render_site_schema
+from hpcbake.validation.files import SITE_SCHEMA, ConfigFile, Kind
+from hpcbake.validation.place import find_place
+from hpcbake.validation.problem import Problem, problem_at, problem_of_mistake
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One file after it was looked at: its source and its nodes, as far as it has them, and what is wrong."""
+
+    file: ConfigFile
+    source: SourceFile
+    node: yaml.Node | None = None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        return Path(self.file.path).stem
+
+
+def read_source(path: str) -> SourceFile | Problem:
+    """The text of a file, or what keeps it from being read."""
+    try:
+        with Path(path).open("rb") as stream:
+            content = stream.read(MAX_DOCUMENT_BYTES + 1)
+    except OSError as error:
+        return Problem(path, 1, 1, f"cannot be read: {error.strerror}", "check its path and its mode")
+    if len(content) > MAX_DOCUMENT_BYTES:
+        return Problem(
+            path, 1, 1, "is larger than a config file may be (1 MiB)", "check that this is the file you meant"
+        )
+    return decode(path, content)
+
+
+def decode(path: str, content: bytes) -> SourceFile | Problem:
+    """The text of these bytes, or where the first of them stands that is not UTF-8."""
+    try:
+        return SourceFile(path, content.decode("utf-8"), "yaml")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        return Problem(path, line, column, f"byte {content[error.start]:#04x} is not UTF-8", "save the file as UTF-8")
+
+
+def look_at(file: ConfigFile, environment: Mapping[str, str]) -> Looked:
+    """A project file, site config, profile, policy or schema copy."""
+    source = read_source(file.path)
+    if isinstance(source, Problem):
+        return Looked(file, SourceFile(file.path, ""), problems=(source,))
+    if file.kind is Kind.SCHEMA:
+        return Looked(file, source, problems=tuple(_old_schema(source)))
+    if file.kind is Kind.SITE and file.path.endswith(".yml"):
+        wrong = problem_at(source, 1, 1, "would be passed over: site configs end in .yaml", "rename it to .yaml")
+        return Looked(file, source, problems=(wrong,))
+    section, parse = _readers(environment)[file.kind]
+    return _look_at_yaml(file, source, section, parse)
+
+
+_Parse = Callable[[str, str], object]
+
+
+def _readers(environment: Mapping[str, str]) -> Mapping[Kind, tuple[Section, _Parse | None]]:
+    from hpcbake.check.policy import POLICY, parse_policy
+
+    return {
+        Kind.PROJECT: (PROJECT, parse_project),
+        Kind.SITE: (SITE, lambda content, path: parse_site(content, path, environment=environment)),
+        Kind.PROFILE: (PROFILE_FILE, None),
+        Kind.POLICY: (POLICY, parse_policy),
+    }
+
+
+def _look_at_yaml(file: ConfigFile, source: SourceFile, section: Section, parse: _Parse | None) -> Looked:
+    try:
+        document = read_document(source.text, file.path, section)
+    except ConfigError as error:
+        message = error.message.removeprefix(f"{file.path}: ")
+        return Looked(file, source, problems=(problem_at(source, 1, 1, message, error.remedy),))
+    if document.mistakes:
+        problems = tuple(problem_of_mistake(source, mistake) for mistake in document.mistakes)
+        return Looked(file, source, document.node, problems)
+    try:
+        if parse is not None:
+            parse(source.text, file.path)
+    except ConfigError as error:
+        message = error.message.removeprefix(f"{file.path}: ")
+        line, column = find_place(document.node, message)
+        return Looked(file, source, document.node, (problem_at(source, line, column, message, error.remedy),))
+    return Looked(file, source, document.node)
+
+
+def _old_schema(source: SourceFile) -> list[Problem]:
+    """Editors judge by the copy in the project; hpcbake by its own."""
+    word = "site" if source.name.endswith(SITE_SCHEMA) else "project"
+    if source.text == (render_site_schema() if word == "site" else render_project_schema()):
+        return []
+    return [
+        problem_at(
+            source,
+            1,
+            1,
+            "is the schema of another version of hpcbake: editors go by it",
+            f"hpcbake validate --schema {word} >{source.name}",
+            Severity.WARNING,
+        )
+    ]

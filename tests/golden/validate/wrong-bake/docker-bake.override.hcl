@@ -1,0 +1,4 @@
+target "app" {
+  args = { B = nope }
+  x = 1 +
+}
