@@ -21,6 +21,7 @@ from licences import check_licences, render_licences
 from links import broken_links
 from project_file import render_project_file
 from smoke_states import render_smoke_states
+from settings_page import render_settings
 from tables import NOTE, code, paragraph, table
 
 from hpcbake import errors
@@ -253,10 +254,13 @@ def help_paragraphs(text: str) -> Iterator[str]:
 def _option_row(option: click.Option) -> tuple[str, str, str]:
     choices = isinstance(option.type, click.Choice) and "|".join(map(str, option.type.choices))
     metavar = "" if option.is_flag else f" {option.metavar or choices or option.type.name.upper()}"
-    environment = f" Environment variable: `{option.envvar}`." if option.envvar else ""
+    setting = getattr(option, "setting", None)
+    variables = setting.variables if setting else [option.envvar] if isinstance(option.envvar, str) else option.envvar
+    environment = f" Environment variable: {' or '.join(map(code, variables))}." if variables else ""
+    environment += f" [Key](../settings.md): `{setting.key}`." if setting else ""
     repeatable = " May be given several times." if option.multiple else ""
     shown = option.show_default and not option.is_flag
-    default = code(option.default) if shown else ""
+    default = code(option.show_default if isinstance(option.show_default, str) else option.default) if shown else ""
     return code(", ".join(option.opts) + metavar), default, f"{option.help or ''}{repeatable}{environment}"
 
 
@@ -266,6 +270,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/exit-codes.md": render_exit_codes,
     "docs/reference/site-config.md": render_site_config,
     "docs/reference/project-file.md": render_project_file,
+    "docs/reference/settings.md": render_settings,
     "docs/reference/project.schema.json": render_project_schema,
     "docs/reference/bake-codes.md": render_bake_codes,
     "docs/reference/check-rules.md": render_check_rules,

@@ -38,6 +38,8 @@ def print_dry_run(
     click.echo(f"# digests are known after the build; {_UNBUILT.short}… stands for them below")
     for site in sites:
         for shipment in shipments:
+            if not project.destinations.includes(shipment.name, site.name):
+                continue
             image = BuiltImage(shipment.name, shipment.version, shipment.tags[0].with_digest(_UNBUILT), _UNBUILT, 0)
             click.echo(f"\n# {site.name} ({site.login.transport} to {site.login.host}): {shipment.name}")
             for line in _site_commands(image, site, project, commands, choices):

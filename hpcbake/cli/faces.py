@@ -10,15 +10,13 @@ from typing import Any, TypeVar
 import click
 
 from hpcbake import __version__
+from hpcbake.cli.configuration import STEP_SUMMARY, setting_option
 from hpcbake.cli.files import write_whole
 from hpcbake.cli.kept import KeptRuns
 from hpcbake.errors import UsageError
 from hpcbake.report.records import ShipReport
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-#: The value of --github alone.
-_STEP_SUMMARY = "$GITHUB_STEP_SUMMARY"
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -41,24 +39,36 @@ NO_FACES = Faces()
 
 
 def face_options(function: F) -> F:
-    """--junit, --github, --prometheus and --html."""
-    for option in reversed(
+    """--junit, --github, --prometheus and --html of a run; where they are not given, what is configured."""
+    return _face_options(function, setting_option)
+
+
+def shown_face_options(function: F) -> F:
+    """The same for a look at runs: what is configured for runs is not written again at each look."""
+    return _face_options(function, lambda _, *spellings, **more: click.option(*spellings, **more))
+
+
+def _face_options(function: F, option: Callable[..., Callable[[F], F]]) -> F:
+    for decorate in reversed(
         (
-            click.option("--junit", type=_FILE, metavar="FILE", help="Write the run as JUnit XML here."),
-            click.option(
+            option("report.junit", "--junit", type=_FILE, metavar="FILE", help="Write the run as JUnit XML here."),
+            option(
+                "report.github",
                 "--github",
                 is_flag=False,
-                flag_value=_STEP_SUMMARY,
+                flag_value=STEP_SUMMARY,
                 metavar="[FILE]",
-                help=f"Append the run to this GitHub step summary; without FILE to that of {_STEP_SUMMARY}.",
+                help=f"Append the run to this GitHub step summary; without FILE to that of {STEP_SUMMARY}.",
             ),
-            click.option(
+            option(
+                "report.prometheus",
                 "--prometheus",
                 type=_FILE,
                 metavar="FILE",
                 help="Write metrics of every image and site here, for node exporter's textfile collector.",
             ),
-            click.option(
+            option(
+                "report.html",
                 "--html",
                 "--out",
                 "pages",
@@ -68,7 +78,7 @@ def face_options(function: F) -> F:
             ),
         )
     ):
-        function = option(function)
+        function = decorate(function)
     return function
 
 
@@ -80,7 +90,7 @@ def choose_faces(
     environment: Mapping[str, str],
 ) -> Faces:
     """What the flags ask for. Raises UsageError when --github stands alone outside of GitHub."""
-    named = environment.get("GITHUB_STEP_SUMMARY", "") if github == _STEP_SUMMARY else github
+    named = environment.get("GITHUB_STEP_SUMMARY", "") if github == STEP_SUMMARY else github
     if named == "":
         raise UsageError(
             "--github names no file, and GITHUB_STEP_SUMMARY is not set",

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from hpcbake.cli.configuration import setting_option
 from hpcbake.cli.console import make_console
 from hpcbake.cli.fleet import (
     SiteAnswer,
@@ -35,19 +36,18 @@ from hpcbake.ship.ports import SiteNode
 
 @click.command("gc")
 @site_options
-@click.option(
+@setting_option(
+    "retention.releases",
     "--keep",
     type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
+    fallback=3,
     metavar="N",
     help="Keep the last N promoted releases of each image.",
 )
-@click.option(
+@setting_option(
+    "retention.days",
     "--days",
     type=click.IntRange(min=0),
-    default=30,
-    show_default=True,
     metavar="N",
     help="Keep for N days what was never promoted, what was set aside as damaged, and logs of smoke jobs.",
 )

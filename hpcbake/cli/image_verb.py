@@ -11,6 +11,7 @@ import click
 
 from hpcbake.build.build import image_from_reference
 from hpcbake.build.document import RESERVED_NAMES, Shipment
+from hpcbake.cli.destinations import Asked, choose_destinations
 from hpcbake.cli.options import read_project, read_sites, run_options, site_options
 from hpcbake.cli.run import RunChoices, perform_collect, perform_run
 from hpcbake.cli.world import make_world
@@ -51,10 +52,21 @@ def make_image_verb(stage: str, help_text: str) -> click.Command:
         named = [split_name(text) for text in images]
         refuse_twins([name for name, _ in named])
         built = [image_from_reference(reference, name=name, registry=world.registry) for name, reference in named]
+        project = read_project(Path.cwd())
+        names, sites = choose_destinations(
+            project.destinations,
+            [image.name for image in built],
+            sites,
+            Asked([image.name for image in built], site_names),
+            site_configs,
+        )
+        built = [image for image in built if image.name in names]
         shipments = [Shipment(Target(image.name, {}), (image.reference,)) for image in built]
         if dry_run:
             for image in built:
                 for site in sites:
+                    if not project.destinations.includes(image.name, site.name):
+                        continue
                     click.echo(f"{stage} {image.name} {image.reference} at {site.name}")
             return 0
         choices = RunChoices(
@@ -63,7 +75,7 @@ def make_image_verb(stage: str, help_text: str) -> click.Command:
             release_hold=stage == "promote",
             detach=detach,
         )
-        return perform_run(Plan({}, {}), shipments, sites, read_project(Path.cwd()), choices, images=built)
+        return perform_run(Plan({}, {}), shipments, sites, project, choices, images=built)
 
     return with_job_options(command) if stage == "smoke" else command
 

@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "sites": ("hpcbake.cli.sites", "The clusters: what is declared, whether it holds, and how to declare one."),
     "lab": ("hpcbake.cli.lab", "A real miniature cluster on this machine."),
 }
+    "config": ("hpcbake.cli.config", "Show the settings, and who said so."),
 
 
 def main() -> NoReturn:

@@ -14,6 +14,9 @@ import click
 from hpcbake.adapters.clock import SystemClock
 from hpcbake.adapters.runlock import run_lock
 from hpcbake.build.document import find_shipments
+from hpcbake.cli.configuration import state_folder
+from hpcbake.cli.destinations import Asked
+from hpcbake.cli.destinations import choose_shipments as choose_destined
 from hpcbake.cli.dry_run import print_dry_run
 from hpcbake.cli.faces import choose_faces, face_options
 from hpcbake.cli.frame import Frame
@@ -29,7 +32,7 @@ from hpcbake.cli.options import (
     run_options,
     site_options,
 )
-from hpcbake.cli.run import RunChoices, perform_run, report_early_failure, signals_raise, state_folder
+from hpcbake.cli.run import RunChoices, perform_run, report_early_failure, signals_raise
 from hpcbake.errors import ExitCode, HpcbakeError, InterruptedByUserError, UsageError
 from hpcbake.model.site import Site
 from hpcbake.ship.nightly import Night, choose_shipments, choose_sites, nightly_folder
@@ -162,6 +165,8 @@ def _ship(choices: NightChoices, project: Project, sites: Sequence[Site]) -> int
     shipments = find_shipments(plan)
     if not choices.bake[1]:
         shipments = choose_shipments(shipments, project.nightly)
+    asked = Asked(choices.bake[1], choices.site_names)
+    shipments, sites = choose_destined(project.destinations, shipments, sites, asked, choices.site_configs)
     if choices.dry_run:
         print_dry_run(plan, shipments, sites, project, choices.run)
         return 0

@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 import click
 
 from hpcbake.bakefile import BakeRequest, resolve
+from hpcbake.cli.configuration import configuration, read_configuration, setting_option
 from hpcbake.cli.failure import indented
 from hpcbake.errors import ConfigError, ExitCode, overall_exit_code
 from hpcbake.model.plan import Plan
 from hpcbake.model.site import Site
 from hpcbake.report.printable import printable
-from hpcbake.ship.project import Project, parse_project
+from hpcbake.ship.project import Project
+from hpcbake.ship.setting_table import SETTINGS
 from hpcbake.sites import find_sites
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -28,8 +30,12 @@ def bake_options(function: F) -> F:
     """-f, --target, --set, --var: which targets of which bake files."""
     for option in reversed(
         (
-            click.option("-f", "--file", "files", multiple=True, help="Bake file; default: those that buildx reads."),
-            click.option("--target", "targets", multiple=True, help="Target or group; default: the group `default`."),
+            click.option(
+                "-f", "--file", "files", multiple=True, help="Bake file; default: the project's, or those buildx reads."
+            ),
+            click.option(
+                "--target", "targets", multiple=True, help="Target or group; default: the project's, or `default`."
+            ),
             click.option("--set", "overrides", multiple=True, metavar="TARGET.KEY=VALUE", help="Override a value."),
             click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable."),
         )
@@ -42,7 +48,11 @@ def build_options(function: F) -> F:
     """--builder and --allow: who builds, and what it may do."""
     for option in reversed(
         (
-            click.option("--builder", envvar="BUILDX_BUILDER", help="The buildx builder to use."),
+            click.option(
+                "--builder",
+                envvar=SETTINGS["builder"].variables,
+                help="The buildx builder to use for every target; default: the project's.",
+            ),
             click.option("--allow", multiple=True, help="Grant an entitlement, as with `buildx bake`."),
         )
     ):
@@ -61,12 +71,10 @@ def _keep_going(context: click.Context, _option: click.Parameter, wanted: bool) 
 
 def configs_option(function: F) -> F:
     """--site-configs: where the clusters are declared."""
-    return click.option(
+    return setting_option(
+        "site_configs",
         "--site-configs",
         type=click.Path(file_okay=False, path_type=Path),
-        envvar="HPCBAKE_SITE_CONFIGS",
-        default=Path("site-configs"),
-        show_default=True,
         help="Folder of site configs.",
     )(function)
 
@@ -92,12 +100,11 @@ def site_options(function: F) -> F:
 
 def jobs_option(function: F) -> F:
     """--jobs: how many sites at a time."""
-    return click.option(
+    return setting_option(
+        "ship.parallel_sites",
         "--jobs",
         "parallel_sites",
         type=click.IntRange(min=1),
-        default=16,
-        show_default=True,
         metavar="INTEGER",
         help="Sites worked on at a time.",
     )(function)
@@ -105,10 +112,10 @@ def jobs_option(function: F) -> F:
 
 def way_option(function: F) -> F:
     """--way: how SIFs come to all sites."""
-    return click.option(
+    return setting_option(
+        "ship.way",
         "--way",
         type=click.Choice(["auto", "oras", "docker", "job", "stream"]),
-        envvar="HPCBAKE_WAY",
         help="How SIFs come to the sites; default: what each site config says.",
     )(function)
 
@@ -118,11 +125,10 @@ def run_options(function: F) -> F:
     for option in reversed(
         (
             click.option("--retry-failed", is_flag=True, help="Run smoke tests again that this SIF failed before."),
-            click.option(
+            setting_option(
+                "ship.lock_wait",
                 "--lock-wait",
                 type=click.IntRange(min=0),
-                default=300,
-                show_default=True,
                 metavar="SECONDS",
                 help="Patience with a lock on a site.",
             ),
@@ -130,7 +136,8 @@ def run_options(function: F) -> F:
             way_option,
             click.option("--dry-run", is_flag=True, help="Show what would be done, and touch nothing."),
             click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document."),
-            click.option(
+            setting_option(
+                "report.json",
                 "--report",
                 "report_path",
                 type=click.Path(dir_okay=False, path_type=Path),
@@ -159,6 +166,7 @@ def read_plan(files: Sequence[str], targets: Sequence[str], overrides: Sequence[
         if not name or not equals:
             raise click.BadParameter(f"{item!r} is not NAME=VALUE", param_hint="--var")
         pairs[name] = value
+    files, targets = bake_words(files, targets)
     request = BakeRequest(files=tuple(files), targets=tuple(targets), overrides=tuple(overrides), variables=pairs)
     plan = resolve(request, folder=Path.cwd(), environment=os.environ, stdin=sys.stdin.read)
     for warning in plan.warnings:
@@ -172,8 +180,9 @@ def read_plan(files: Sequence[str], targets: Sequence[str], overrides: Sequence[
 def read_sites(folder: Path, names: Sequence[str]) -> list[Site]:
     """The sites of this folder that were asked for, or all of them.
 
-    With --keep-going-sites those whose config is wrong are left out and told on stderr.
+    With --keep-going-sites those whose config is wrong are left out and told on stderr. Raises ConfigError.
     """
+    configuration()  # where the folder itself may come from: a mistake there is told before one that follows from it
     context = click.get_current_context(silent=True)
     left_out: list[ConfigError] | None = context.meta.get(_LEFT_OUT) if context else None
     sites = find_sites(folder, names, environment=os.environ, left_out=left_out)
@@ -192,16 +201,16 @@ def with_left_out(code: object, context: click.Context) -> object:
 
 
 def read_project(folder: Path) -> Project:
-    """`hpcbake.yaml` of this folder, or the defaults. Raises ConfigError."""
-    path = folder / "hpcbake.yaml"
-    try:
-        content = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return Project()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path.name}: cannot be read: {error}",
-            remedy="check its permissions, and that it is UTF-8 text",
-            kind="config.unreadable",
-        ) from error
-    return parse_project(content, path.name)
+    """What `hpcbake.yaml` of this folder says, on top of the files of user and machine. Raises ConfigError."""
+    found = configuration() if folder == Path.cwd() else read_configuration(folder, os.environ)
+    return found.project()
+
+
+def bake_words(files: Sequence[str], targets: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Bake files and targets as asked for, else as configured. BUILDX_BAKE_FILE comes before the project's files."""
+    chosen = configuration().choose("bake.files")
+    names_files = os.environ.get("BUILDX_BAKE_FILE") and chosen.kind != "environment"
+    return (
+        tuple(files or (() if names_files else chosen.value)),
+        tuple(targets or configuration().value("bake.targets")),
+    )

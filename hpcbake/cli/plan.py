@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import click
 from hpcbake import __version__
 from hpcbake.build.document import find_shipments
 from hpcbake.cli.console import make_console
+from hpcbake.cli.destinations import Asked, choose_destinations
 from hpcbake.cli.image_verb import refuse_twins, split_name
 from hpcbake.cli.options import bake_options, jobs_option, read_plan, read_project, read_sites, site_options, way_option
 from hpcbake.cli.world import make_world
@@ -71,7 +72,10 @@ def command(
             )
         asked = _ask_images(images) if images else _ask_targets(bake)
         sites = read_sites(site_configs, site_names)
-        forecast = _forecast(asked, sites, read_project(Path.cwd()), parallel_sites, way)
+        project = read_project(Path.cwd())
+        words = Asked(tuple(asked.questions) if images else targets, site_names)
+        names, sites = choose_destinations(project.destinations, list(asked.questions), sites, words, site_configs)
+        forecast = _forecast(asked.only(names), sites, project, parallel_sites, way)
     except HpcbakeError as error:
         if as_json:
             click.echo(render_plan(Forecast(__version__, (), (), error=error_record("resolve", error))), nl=False)
@@ -85,35 +89,43 @@ def command(
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Questions:
     """What is to be planned: each image's question to the registry, and the warnings of the bake files."""
 
-    questions: tuple[Callable[[ReadableRegistry], Prospect], ...]
+    questions: Mapping[str, Callable[[ReadableRegistry], Prospect]]
     warnings: tuple[str, ...] = ()
 
+    def only(self, names: Sequence[str]) -> _Questions:
+        return replace(self, questions={name: self.questions[name] for name in names})
 
-def _ask_images(images: Sequence[str]) -> _Asked:
+
+def _ask_images(images: Sequence[str]) -> _Questions:
     named = [split_name(text) for text in images]
     refuse_twins([name for name, _ in named])
-    return _Asked(tuple(partial(prospect_of_reference, name, text) for name, text in named))
+    return _Questions({name: partial(prospect_of_reference, name, text) for name, text in named})
 
 
-def _ask_targets(bake: tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[str]]) -> _Asked:
+def _ask_targets(bake: tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[str]]) -> _Questions:
     resolved = read_plan(*bake)
-    questions = tuple(partial(prospect_of_shipment, shipment) for shipment in find_shipments(resolved))
-    return _Asked(questions, tuple(warning.message for warning in resolved.warnings))
+    questions = {item.name: partial(prospect_of_shipment, item) for item in find_shipments(resolved)}
+    return _Questions(questions, tuple(warning.message for warning in resolved.warnings))
 
 
-def _forecast(asked: _Asked, sites: Sequence[Site], project: Project, parallel_sites: int, way: str | None) -> Forecast:
+def _forecast(
+    asked: _Questions, sites: Sequence[Site], project: Project, parallel_sites: int, way: str | None
+) -> Forecast:
     folder = Path.cwd()
     plain_http = sorted({host for site in sites for host in site.runtime.plain_http})
     world = make_world(os.environ, folder=folder, plain_http=plain_http, convert=project.convert)
-    prospects = in_parallel([partial(question, world.registry) for question in asked.questions], parallel_sites)
+    prospects = in_parallel(
+        [partial(question, world.registry) for question in asked.questions.values()], parallel_sites
+    )
     settings = PlanSettings(
         tool_version=__version__,
         tests={prospect.name: project.tests_for(prospect.name) for prospect in prospects},
         expose={prospect.name: project.exposed_by(prospect.name) for prospect in prospects},
         template_folders=(folder / "slurm",),
         way=way,
+        destinations=project.destinations,
     )
     return plan(prospects, sites, settings, world=world, parallel_sites=parallel_sites, warnings=asked.warnings)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from hpcbake.cli.faces import choose_faces, face_options, write_faces
+from hpcbake.cli.faces import choose_faces, shown_face_options, write_faces
 from hpcbake.cli.kept import LAST_RUNS, KeptRuns, find_report, read_kept_runs
 from hpcbake.errors import ExitCode, UsageError
 
 
 @click.command("report")
 @click.argument("named", required=False, metavar="[RUN|FILE]")
-@face_options
+@shown_face_options
 @click.option(
     "--last",
     type=click.IntRange(min=1),
@@ -47,8 +47,9 @@ def command(
     Exit code 0 also when the run went wrong: it is that of this look.
     """
     from hpcbake.adapters.clock import SystemClock
+    from hpcbake.cli.configuration import state_folder
     from hpcbake.cli.console import make_console
-    from hpcbake.cli.run import boot_id, state_folder
+    from hpcbake.cli.run import boot_id
     from hpcbake.report.document import render_report
     from hpcbake.report.printable import printable
     from hpcbake.report.terminal import print_report

@@ -17,12 +17,12 @@ from pathlib import Path
 from types import FrameType
 
 import click
-import platformdirs
 
 from hpcbake import __version__
 from hpcbake.adapters.clock import SystemClock
 from hpcbake.adapters.git import source_commit
 from hpcbake.build.document import Shipment
+from hpcbake.cli.configuration import state_folder
 from hpcbake.cli.console import make_console
 from hpcbake.cli.faces import NO_FACES, Faces, write_faces
 from hpcbake.cli.files import write_whole
@@ -43,9 +43,6 @@ from hpcbake.ship.project import Project
 from hpcbake.ship.settings import ShipSettings
 from hpcbake.ship.ship import ShipResult, run_sites, ship
 from hpcbake.ship.times import render_utc, run_id
-
-#: Journals, build logs and reports of so many runs are kept.
-KEPT_RUNS = 200
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -81,12 +78,6 @@ class ProgressLines:
             click.echo(f"{time.monotonic() - self._began:6.1f}s  {stage:<8} {where:<28} {printable(text)}", err=True)
 
 
-def state_folder(environment: Mapping[str, str]) -> Path:
-    """Where runs are kept: HPCBAKE_STATE, or the user's state folder."""
-    named = environment.get("HPCBAKE_STATE")
-    return Path(named) if named else Path(platformdirs.user_state_dir("hpcbake"))
-
-
 def boot_id() -> str:
     """This machine's boot id, or `unknown` where the kernel has none (macOS)."""
     path = Path("/proc/sys/kernel/random/boot_id")
@@ -114,7 +105,7 @@ def perform_run(
     if dead is not None:
         where = f"{dead.last_stage}{' for ' + dead.last_site if dead.last_site else ''}"
         listener.step("resume", f"previous run {dead.id} (pid {dead.pid}) died in {where}; resuming")
-    prune_runs(runs, keep=KEPT_RUNS)
+    prune_runs(runs, keep=project.retention.runs)
     journal = Journal(runs / identity / "journal.jsonl")
     journal.note(
         "begin",
@@ -160,6 +151,7 @@ def perform_run(
                 sites,
                 settings,
                 world=frame.adapt(world, listener),
+        destinations=project.destinations,
                 journal=journal,
                 listener=listener,
                 parallel_sites=choices.parallel_sites,

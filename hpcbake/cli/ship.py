@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from hpcbake.build.document import find_shipments
+from hpcbake.cli.destinations import Asked, choose_shipments
 from hpcbake.cli.dry_run import print_dry_run
 from hpcbake.cli.faces import choose_faces, face_options
 from hpcbake.cli.options import (
@@ -77,6 +78,8 @@ def command(
         shipments = find_shipments(plan)
         sites = read_sites(site_configs, site_names)
         project = read_project(Path.cwd())
+        asked = Asked(targets, site_names)
+        shipments, sites = choose_shipments(project.destinations, shipments, sites, asked, site_configs)
     except HpcbakeError as error:
         if as_json:
             report_early_failure(error)

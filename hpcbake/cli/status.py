@@ -11,7 +11,8 @@ import click
 from rich.table import Table
 
 from hpcbake.cli.console import make_console
-from hpcbake.cli.options import read_sites, site_options
+from hpcbake.cli.destinations import choose_looked_at
+from hpcbake.cli.options import read_project, read_sites, site_options
 from hpcbake.cli.world import connect
 from hpcbake.deliver.status import SiteStatus, StoredRelease, site_status
 from hpcbake.errors import ExitCode, HpcbakeError
@@ -30,7 +31,8 @@ def command(site_names: tuple[str, ...], site_configs: Path, verify: bool, as_js
     reach it by `current` or a tag. Exit code 0 when every site is as its ledger says, 3 when something
     differs or a site does not answer, 43 when a SIF is not what was verified, 70 when a ledger was changed.
     """
-    sites = read_sites(site_configs, site_names)
+    destinations = read_project(Path.cwd()).destinations
+    sites = choose_looked_at(destinations, read_sites(site_configs, site_names), site_names)
     with ThreadPoolExecutor(max_workers=16) as pool:
         seen = list(pool.map(lambda site: _look(site, verify), sites))
     if as_json:

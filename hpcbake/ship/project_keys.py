@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import yaml
+
 from hpcbake.model.notification import EVENTS, PINGS
-from hpcbake.sites.document import Field, Section, boolean, choice, integer, listing, seconds, text
+from hpcbake.sites.document import Field, Reading, Section, boolean, choice, integer, listing, seconds, text
 from hpcbake.smoke.job import TEMPLATES
 
 _TARGET = text(pattern=r"[A-Za-z0-9_*?\[\]!-]+", expected="a target name or pattern")
@@ -29,6 +31,18 @@ def _secret(name: str, what: str) -> dict[str, Field]:
         ),
         f"{name}file": text(f"file that holds {what}; relative to this file, ~ is your home"),
     }
+
+
+def _patience(doc: str) -> Field:
+    """A duration that may also be 0: do not wait at all."""
+    field = seconds(doc)
+
+    def parse(node: yaml.Node, reading: Reading) -> float | None:
+        is_none = isinstance(node, yaml.ScalarNode) and node.value in ("0", "0s")
+        value: float | None = 0.0 if is_none else field.parse(node, reading)
+        return value
+
+    return Field(parse, field.schema, doc)
 
 
 _URL = text(
@@ -89,7 +103,7 @@ SHIP = Section(
     {
         "all_or_none": boolean("promote at no site unless all of them have delivered and tested"),
         "parallel_sites": integer("sites worked on at a time", low=1, high=1024),
-        "lock_wait": seconds("patience with a lock on a site"),
+        "lock_wait": _patience("patience with a lock on a site"),
         "way": choice("auto", "oras", "docker", "job", "stream", doc="how SIFs come to the sites"),
         "progress": choice("auto", "tty", "plain", "rawjson", "quiet", doc="how a run shows what it does"),
     },
@@ -278,6 +292,19 @@ _OF_ALL: dict[str, Field] = {
     "nightly": NIGHTLY.as_field(),
     "convert": CONVERT.as_field(),
     "regression": REGRESSION.as_field(),
+}
+
+#: The mappings of the top level by their keys.
+SECTIONS: dict[str, Section] = {
+    "bake": BAKE,
+    "tags": TAGS,
+    "ship": SHIP,
+    "retention": RETENTION,
+    "notifications": NOTIFICATIONS,
+    "report": REPORT,
+    "nightly": NIGHTLY,
+    "convert": CONVERT,
+    "regression": REGRESSION,
 }
 
 PROJECT = Section({**_OF_ONE_PROJECT, **_OF_ALL}, "the project")

@@ -37,6 +37,10 @@ class Destinations:
     def includes(self, target: str, site: str) -> bool:
         return not self.rules or any(fits(target, rule.targets) and fits(site, rule.sites) for rule in self.rules)
 
+    def serves(self, site: str) -> bool:
+        """May anything go to this site at all?"""
+        return not self.rules or any(fits(site, rule.sites) for rule in self.rules)
+
     def sites_of(self, target: str, sites: Iterable[str]) -> tuple[str, ...]:
         """Of these sites those that the target goes to, in their order."""
         return tuple(site for site in sites if self.includes(target, site))
