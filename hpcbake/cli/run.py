@@ -142,6 +142,7 @@ def perform_run(
         release_hold=choices.release_hold,
         detach=choices.detach,
         regression_factor=project.regression_factor,
+        destinations=project.destinations,
     )
     with signals_raise():
         try:
@@ -151,7 +152,6 @@ def perform_run(
                 sites,
                 settings,
                 world=frame.adapt(world, listener),
-        destinations=project.destinations,
                 journal=journal,
                 listener=listener,
                 parallel_sites=choices.parallel_sites,
