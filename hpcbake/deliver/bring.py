@@ -19,7 +19,10 @@ _NO_ROUTE = frozenset({"registry.unreachable", "registry.timeout", "registry.tls
 
 @dataclass(frozen=True)
 class Means:
-    """What a delivery may use. `content_of` sums up an image's files (see `content_digest`); `say` tells people."""
+    """What a delivery may use. `content_of` sums up an image's files (see `content_digest`); `say` tells people.
+
+    `look` tells what is known of the login node for a registry; None: it is asked.
+    """
 
     node: Node
     commands: RuntimeCommands
@@ -27,12 +30,13 @@ class Means:
     content_of: Callable[[BuiltImage], str]
     say: Callable[[str], None] = lambda _text: None
     sleep: Callable[[float], None] = time.sleep
+    look: Callable[[str], LoginFacts] | None = None
 
 
 def bring(request: DeliverRequest, site: Site, means: Means, *, wanted: str = "auto") -> Deployment:
     """Deliver by the wanted way, or by the one that `auto` chooses. Raises what `deliver` and the converter raise."""
     reference = request.image.reference
-    facts = look_at_login(reference.registry, site, node=means.node) if wanted == "auto" else LoginFacts()
+    facts = _look(reference.registry, site, means) if wanted == "auto" else LoginFacts()
     cannot = means.converter.why_not()
     way = choose_way(wanted, site, reference, facts, cannot_convert=cannot)
     try:
@@ -48,6 +52,10 @@ def bring(request: DeliverRequest, site: Site, means: Means, *, wanted: str = "a
             raise
         means.say(error.message)
         return _go(other, request, site, means)
+
+
+def _look(registry: str, site: Site, means: Means) -> LoginFacts:
+    return means.look(registry) if means.look else look_at_login(registry, site, node=means.node)
 
 
 def _go(way: Way, request: DeliverRequest, site: Site, means: Means) -> Deployment:

@@ -196,7 +196,9 @@ class ShipReport:
         if self.error is not None:
             return self.error.code
         broken_targets = [target.error.code for target in self.targets if target.error is not None]
-        return overall_exit_code([*(image.code for site in self.sites for image in site.images), *broken_targets])
+        # What was held back because of others has not gone well: it says nothing of its own.
+        images = [image for site in self.sites for image in site.images if image.outcome is not Outcome.SKIPPED]
+        return overall_exit_code([*(image.code for image in images), *broken_targets])
 
     def summary(self) -> dict[str, int]:
         """Sites by outcome."""

@@ -12,13 +12,13 @@ from typing import Protocol
 
 from hpcbake.deliver.survey import Found, digest_of_link
 from hpcbake.deliver.ways import LoginFacts, Way, choose_way, look_at_login
-from hpcbake.errors import BusyError, HpcbakeError, PrereqError, SiteUnreachableError, SmokeUnknownError
+from hpcbake.errors import BusyError, ExitCode, HpcbakeError, PrereqError, SiteUnreachableError, SmokeUnknownError
 from hpcbake.model.artefacts import BuiltImage, SmokeTest
 from hpcbake.model.ports import Node, RuntimeCommands
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Site
 from hpcbake.model.verdict import CompatReport
-from hpcbake.report.records import error_record
+from hpcbake.report.records import ErrorRecord, error_record
 from hpcbake.ship.evidence import settled_tests
 from hpcbake.ship.forecast import Action, ImageForecast
 from hpcbake.ship.prospect import Prospect, SifSizes
@@ -104,6 +104,13 @@ class Foresight:
         """An image that a ship would not bring to users here."""
         record = error_record(stage, error)
         return replace(image, action=Action.BLOCKED, reason=reason or _reason(self._site.name, error), error=record)
+
+    def blocked_by(self, image: ImageForecast, error: ErrorRecord) -> ImageForecast:
+        """The same, where the failure has been recorded already."""
+        reason = image.reason if image.action is Action.BLOCKED and image.reason else ""
+        message = error.message.removeprefix(f"{self._site.name}: ")
+        words = f"site unreachable: {message}" if error.code is ExitCode.SITE_UNREACHABLE else message
+        return replace(image, action=Action.BLOCKED, reason=reason or words, error=error)
 
     # ---- at the site ----
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,9 +48,21 @@ class World:
 
 
 class Listener(Protocol):
-    """Hears what happens, from any thread. `site` and `image` are empty where they do not apply."""
+    """Hears what happens, from any thread. `site` and `image` are empty where they do not apply.
 
-    def step(self, stage: str, text: str, *, site: str = "", image: str = "") -> None: ...
+    `status` is begin, note, done or failed; `facts` are for programs: bytes, seconds, job, state, outcome.
+    """
+
+    def step(
+        self,
+        stage: str,
+        text: str,
+        *,
+        site: str = "",
+        image: str = "",
+        status: str = "note",
+        facts: Mapping[str, object] | None = None,
+    ) -> None: ...
 
 
 __all__ = ["Listener", "Manifest", "SiteNode", "TaggingRegistry", "World"]

@@ -9,6 +9,8 @@ from hpcbake.model.artefacts import BuiltImage, Deployment, SmokeResult
 from hpcbake.model.verdict import CompatReport
 from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, Release, StageRecord
 from hpcbake.ship.evidence import release_before
+from hpcbake.ship.forecast import ImageForecast
+from hpcbake.ship.foresight import JobsAhead
 from hpcbake.smoke.submit import Submission
 
 
@@ -18,6 +20,9 @@ class ImageProgress:
 
     image: BuiltImage
     found: Found | None = None
+    #: what the plan says of it, and its smoke jobs
+    forecast: ImageForecast | None = None
+    ahead: JobsAhead | None = None
     verdict: CompatReport | None = None
     deployment: Deployment | None = None
     smoke: list[SmokeResult] = field(default_factory=list)
@@ -37,6 +42,12 @@ class ImageProgress:
     def has_changed(self) -> bool:
         """Whether any stage but the check did something."""
         return any(stage.status == Outcome.OK.value for stage in self.stages if stage.name != "check")
+
+    def ahead_facts(self) -> dict[str, object]:
+        """What a delivery is going to move, as far as the plan knows."""
+        if self.forecast is None or not self.forecast.size_bytes:
+            return {}
+        return {"bytes_to_move": self.forecast.size_bytes, "way": self.forecast.way}
 
     def left_behind(self) -> list[str]:
         """What may still go on at the site when the run ends here; nothing of it is done twice."""

@@ -59,6 +59,11 @@ class Prospect:
         )
 
 
+def prospect_of_image(image: BuiltImage) -> Prospect:
+    """An image that this run has built, or was given."""
+    return Prospect(image.name, image.version, image.reference, image, tags=image.release_tags)
+
+
 def prospect_of_shipment(shipment: Shipment, registry: ReadableRegistry) -> Prospect:
     """A target of a bake file, judged by what its staging tag holds now, or else its release tag.
 

@@ -20,6 +20,10 @@ class ShipSettings:
     tests: Mapping[str, Sequence[SmokeTest]]
     expose: Mapping[str, Sequence[str]]
     until: str = "promote"
+    #: Do the stage `until` and none before it: what it stands on must be there.
+    only: bool = False
+    #: Promote nowhere unless every image has passed at every site.
+    all_or_none: bool = False
     retry_failed: bool = False
     lock_wait_s: int = 60
     template_folders: Sequence[Path] = ()

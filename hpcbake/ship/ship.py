@@ -15,11 +15,15 @@ from hpcbake.model.artefacts import BuiltImage
 from hpcbake.model.plan import Plan
 from hpcbake.model.site import Site
 from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, SiteRecord, TargetRecord, error_record
+from hpcbake.ship.accord import Accord
 from hpcbake.ship.journal import Journal
 from hpcbake.ship.parallel import in_parallel
+from hpcbake.ship.places import PATIENCE_S, Places
+from hpcbake.ship.plan_board import PlanBoard, ShowPlan
 from hpcbake.ship.ports import Listener, World
+from hpcbake.ship.prospect import SifSizes
 from hpcbake.ship.settings import ShipSettings
-from hpcbake.ship.site_run import SiteRun
+from hpcbake.ship.site_run import SiteRun, Together
 
 #: Sites worked on at the same time.
 DEFAULT_PARALLEL_SITES = 16
@@ -54,11 +58,15 @@ def ship(
     listener: Listener,
     parallel_sites: int = DEFAULT_PARALLEL_SITES,
     images: Sequence[BuiltImage] | None = None,
+    show_plan: ShowPlan | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> ShipResult:
     """Bring every shipment to every site; `images` that are built already take the place of the build.
 
-    Never raises HpcbakeError: failures are in the result, per image and site. A signal (InterruptedByUserError) stops
-    waiting for sites and gives what is known; their remote steps are safe to run again.
+    `show_plan` is given what each site's plan is, before anything is done there; a site that has not answered after
+    `patience_s` no longer counts among the parallel ones. Never raises HpcbakeError: failures
+    are in the result, per image and site. A signal (InterruptedByUserError) stops waiting for sites and gives what is
+    known; their remote steps are safe to run again.
     """
     try:
         if images is None:
@@ -68,9 +76,16 @@ def ship(
     except HpcbakeError as error:
         return ShipResult(_unbuilt(shipments, "failed"), (), error=error_record("build", error))
     targets = tuple(_target(image) for image in images)
-    runs = [SiteRun(site, _images_for(site, images, settings), settings, world, journal, listener) for site in sites]
+    if settings.until == "build":
+        return ShipResult(targets, ())
+    together = replace(_together(sites, settings, world, parallel_sites, show_plan), patience_s=patience_s)
+    runs = [
+        SiteRun(site, _images_for(site, images, settings), settings, world, journal, listener, together)
+        for site in sites
+    ]
     try:
-        records = run_sites(runs, sites, parallel_sites)
+        # A thread for each: how many of them work at a time is a matter of places.
+        records = run_sites(runs, sites, len(sites))
         if settings.until == "promote":
             targets = tuple(_move_tags(t, i, records, world, listener) for t, i in zip(targets, images, strict=True))
     except InterruptedByUserError as signal:
@@ -91,6 +106,18 @@ def _build(
         listener.step("build", f"{image.digest} confirmed by {image.reference.registry}", image=image.name)
     listener.step("build", f"done ({world.clock.monotonic() - began:.1f} s)")
     return images
+
+
+def _together(
+    sites: Sequence[Site], settings: ShipSettings, world: World, parallel_sites: int, show_plan: ShowPlan | None
+) -> Together:
+    names = [site.name for site in sites]
+    return Together(
+        Places(parallel_sites),
+        SifSizes(world.registry),
+        board=PlanBoard(names, show_plan) if show_plan and settings.until != "check" else None,
+        accord=Accord(names) if settings.all_or_none and settings.until == "promote" else None,
+    )
 
 
 def _images_for(site: Site, images: Sequence[BuiltImage], settings: ShipSettings) -> list[BuiltImage]:

@@ -23,7 +23,8 @@ _DOWN_PAUSE_S = 2.0
 class SmokeRequest:
     """The tests of one delivered SIF. `programs` are the commands of it that users see.
 
-    With `detach` the jobs are marked as left to themselves, for whoever collects them.
+    With `detach` the jobs are marked as left to themselves, for whoever collects them. Without `fresh` nothing is
+    submitted: the jobs of earlier runs are all there is.
     """
 
     deployment: Deployment
@@ -34,6 +35,7 @@ class SmokeRequest:
     lock_wait_s: int = 60
     programs: Sequence[str] = ()
     detach: bool = False
+    fresh: bool = True
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ def _submit_job(request: SmokeRequest, job: Job, site: Site, node: Node, again_a
             retry="failed" if request.retry_failed else "no",
             again_after=again_after,
             detach="yes" if request.detach else "no",
+            fresh="yes" if request.fresh else "no",
             sbatch_grace=_SBATCH_GRACE_S,
             time_limit=parse_slurm_time(site.slurm.time_limit),
             **scheduler_values(site),

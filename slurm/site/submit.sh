@@ -1,11 +1,12 @@
 #!/bin/sh
 # Submits one smoke job, exactly once: what an earlier run submitted or finished is taken up, never doubled.
 # Values: image hex test key job_name job_script retry sbatch_grace prelude scheduler time_limit detach
-# again_after (an attempt that ended without a word on the image: make the one after it)
+# again_after (an attempt that ended without a word on the image: make the one after it), fresh (no: submit nothing)
 # shellcheck disable=SC2154,SC1091
 prepare /dev/null
 command -v sbatch >/dev/null 2>&1 || fail runtime "no sbatch on this login node"
 folder=$own/jobs/$image/$hex/$test-$key
+[ "${fresh-yes}" = yes ] || [ -d "$folder" ] || fail untested "smoke test '$test' has not run here"
 make_folder "$folder"
 take_lease "smoke-$image-$test-$key"
 number=$(find "$folder" -mindepth 1 -maxdepth 1 -name 'attempt-*' 2>/dev/null | wc -l)
@@ -28,6 +29,7 @@ elif has_result; then
 elif is_lost "$attempt"; then again=yes
 fi
 if [ "$again" = yes ]; then
+  [ "${fresh-yes}" = yes ] || fail untested "smoke test '$test' has left no result here"
   number=$((number + 1))
   attempt=$folder/attempt-$number
   make_folder "$attempt"

@@ -7,7 +7,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from hpcbake.model.site import Login, Site, Slurm, Store
 from hpcbake.model.verdict import CompatReport, Finding, Severity
 from hpcbake.report.records import ImageRecord, Outcome, RunRecord, ShipReport
 from hpcbake.ship.journal import Journal
+from hpcbake.ship.plan_board import ShowPlan
 from hpcbake.ship.ports import SiteNode, World
 from hpcbake.ship.project_parts import Destinations
 from hpcbake.ship.settings import ShipSettings
@@ -85,7 +86,16 @@ class Lines:
 
     heard: list[str] = field(default_factory=list)
 
-    def step(self, stage: str, text: str, *, site: str = "", image: str = "") -> None:
+    def step(
+        self,
+        stage: str,
+        text: str,
+        *,
+        site: str = "",
+        image: str = "",
+        status: str = "note",
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
         self.heard.append(f"{stage} {site} {image} {text}")
 
 
@@ -128,6 +138,10 @@ class Run:
         self.lines = Lines()
         self.until = "promote"
         self.detach = False
+        self.only = False
+        self.all_or_none = False
+        self.show_plan: ShowPlan | None = None
+        self.patience_s = 5.0
         self.destinations = Destinations()
         self.builder: Builder | None = None
         self.parallel = 16
@@ -146,6 +160,8 @@ class Run:
             expose={},
             until=self.until,
             detach=self.detach,
+            only=self.only,
+            all_or_none=self.all_or_none,
             destinations=self.destinations,
         )
         world = World(
@@ -173,6 +189,8 @@ class Run:
             journal=journal,
             listener=self.lines,
             parallel_sites=self.parallel,
+            show_plan=self.show_plan,
+            patience_s=self.patience_s,
             images=None if self.builder else self.images,
         )
         journal.close()
@@ -561,8 +579,8 @@ def fail_second(site: FakeSite, stage: str, error: BaseException) -> None:
     site.faults[stage] = fault
 
 
-def until(is_so: Callable[[], bool]) -> None:
-    for _ in range(2000):
+def until(is_so: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    for _ in range(int(timeout_s * 200)):
         if is_so():
             return
         time.sleep(0.005)
