@@ -29,9 +29,10 @@ def print_words(words: Mapping[str, Any]) -> None:
     list_ = words["list_"]
     if words["print_"] and list_ is not None:
         raise UsageError("--print and --list are mutually exclusive", remedy="leave one of them away")
+    files, targets = _files_and_targets(words)
     request = BakeRequest(
-        files=words["files"],
-        targets=words["targets"],
+        files=files,
+        targets=targets,
         overrides=words["overrides"],
         variables=parse_variables(words["variables"]),
         push=words["push"],
@@ -43,6 +44,19 @@ def print_words(words: Mapping[str, Any]) -> None:
         call="check" if words["check"] else words["call"],
     )
     print_line(_plan_text(request) if list_ is None else _list_text(request, list_))
+
+
+def _files_and_targets(words: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[str]]:
+    """What was asked for, else what the project says; reading YAML takes longer than a plan, so a look comes first."""
+    try:
+        is_said = b"bake" in Path("hpcbake.yaml").read_bytes()
+    except OSError:
+        is_said = False
+    if not is_said and not {"HPCBAKE_BAKE_FILES", "HPCBAKE_BAKE_TARGETS"} & os.environ.keys():
+        return words["files"], words["targets"]
+    from hpcbake.cli.options import bake_words
+
+    return bake_words(words["files"], words["targets"])
 
 
 def print_line(text: str) -> None:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from hpcbake.cli.configuration import config_files, read_configuration, setting_option, state_folder
 from hpcbake.cli.group import hpcbake
+from hpcbake.cli.main import run
 from hpcbake.cli.options import bake_words
 from hpcbake.errors import ConfigError, UsageError
 
@@ -172,3 +173,13 @@ def test_show_of_an_unknown_key_is_a_mistake(folder: Path) -> None:
     """And not an empty table."""
     with pytest.raises(UsageError, match="there is no setting"):
         show("ship.jobs")
+
+
+def test_print_shows_what_ship_would_take(folder: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """The project's bake files and targets, unless others are named."""
+    write(folder / "other.hcl", 'target "x" {}\ntarget "y" {}')
+    write(folder / "hpcbake.yaml", "bake: {files: [other.hcl], targets: [y]}")
+    run(["print"])
+    assert list(json.loads(capfdbinary.readouterr().out)["target"]) == ["y"]
+    run(["print", "x"])
+    assert list(json.loads(capfdbinary.readouterr().out)["target"]) == ["x"]
