@@ -12,6 +12,7 @@ from typing import NoReturn
 
 #: verb → (module, one-line help). The order is the order of `hpcbake --help`: the common path first.
 VERBS: dict[str, tuple[str, str]] = {
+    "init": ("hpcbake.cli.init", "Begin a project: bake file, Dockerfile, tests, site config, CI."),
     "ship": (
         "hpcbake.cli.ship",
         "Bring images from the bake file to every site: build, check, deliver, smoke, promote.",

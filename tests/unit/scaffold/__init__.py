@@ -1,0 +1,1 @@
+"""Tests of hpcbake.scaffold and the verb init."""
