@@ -34,9 +34,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "smoke": ("hpcbake.cli.smoke", "Run the smoke tests of a delivered SIF on compute nodes."),
     "promote": ("hpcbake.cli.promote", "Make a smoke-tested SIF the current one."),
     "sites": ("hpcbake.cli.sites", "The clusters: what is declared, whether it holds, and how to declare one."),
+    "config": ("hpcbake.cli.config", "Show the settings, and who said so."),
     "lab": ("hpcbake.cli.lab", "A real miniature cluster on this machine."),
 }
-    "config": ("hpcbake.cli.config", "Show the settings, and who said so."),
 
 
 def main() -> NoReturn:
