@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hpcbake.errors import ExitCode
 from tests.integration.chain import REPOSITORY, SITES, Chain, kill_hard, write_site
 from tests.integration.conftest import RunningLab
 from tests.registry_proxy import Act, Fault, RegistryProxy
@@ -400,3 +401,69 @@ def choose_faults(count: int, chooser: random.Random) -> list[str]:
     while len(chosen) < count:
         chosen += chooser.sample(names, len(names))
     return chosen[:count]
+
+
+# ---- many nights, and what must hold after each ----
+
+
+@contextmanager
+def own_disk(folder: Path, kilobytes: int) -> Iterator[None]:
+    """A small file system at `folder` where root may mount one; else the folder itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
+    is_mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    try:
+        yield
+    finally:
+        if is_mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=False)
+
+
+def spend_nights(nights: Nights, faults: Sequence[str], tell: Callable[[str], None]) -> list[NightResult]:
+    """One night per fault, most of them with a change. After each, users have what was tested, or what they had."""
+    results: list[NightResult] = []
+    for number, fault in enumerate(faults, start=1):
+        result = nights.spend(number, fault, changes=number == 1 or nights.random.random() < 0.7)
+        results.append(result)
+        tell(
+            f"{number:>3}  {'changed' if result.changed else '       '}  {fault:<26} exit {result.code:>4}"
+            f"  {result.seconds:>6.1f} s  " + "  ".join(f"{s} {d[:8] or '-'}" for s, d in result.currents.items())
+        )
+        check_night(nights, result)
+    return results
+
+
+def check_night(nights: Nights, result: NightResult) -> None:
+    """What holds whatever went wrong."""
+    assert "Traceback" not in result.said, result.said
+    assert "stumbled over itself" not in result.said, result.said
+    assert result.code in {-signal.SIGKILL, *map(int, ExitCode)}, result.said
+    for site, digest in result.currents.items():
+        # A SIF that was damaged or lost, on a night when it could not be mended, is mended the night after.
+        if digest and result.code == 0:
+            assert nights.is_tested(site, digest), f"{site} has {digest}, which nobody has tested: {result.said}"
+
+
+def check_end(nights: Nights) -> dict[str, int]:
+    """After a calm night: every site has the newest content, tested, and nothing has grown. What there is, in figures.
+
+    Nobody did anything by hand.
+    """
+    calm = nights.spend(999, "nothing", changes=False)
+    assert calm.code == 0, calm.said
+    for site, digest in calm.currents.items():
+        assert nights.is_tested(site, digest)
+        assert nights.content_at(site) == nights.content
+    found = nights.measure()
+    for site in SITES:
+        assert found[f"{site} SIFs"] <= KEPT_RELEASES + 1, found
+        assert found[f"{site} files"] <= 80, found
+        assert found[f"{site} kB"] <= 8 * 1024, found
+    assert found["runs"] <= KEPT_RUNS + 2, found
+    assert found["state kB"] <= 1024, found
+    assert found["cache kB"] <= 1024, found
+    assert found["tags"] <= 4, found
+    again = nights.spend(999, "nothing", changes=False)
+    assert again.code == 0
+    assert again.said.count("unchanged") >= len(SITES), again.said
+    return found
