@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import click
+from errors_page import render_errors
 from key_tables import default_text, value_text
 from licences import check_licences, render_licences
 from links import broken_links
 from project_file import render_project_file
-from smoke_states import render_smoke_states
 from settings_page import render_settings
+from smoke_states import render_smoke_states
 from tables import NOTE, code, paragraph, table
 
 from hpcbake import errors
 from hpcbake.bakefile import codes, lint, resolution_codes
+from hpcbake.catalogue import error_code
+from hpcbake.catalogue.exits import EXITS
 from hpcbake.check import rules as check
 from hpcbake.check.policy import POLICY
 from hpcbake.check.schema import render_check_schema
@@ -45,16 +48,6 @@ _VERBS_FOLDER = "docs/reference/verbs"
 
 # ---- exit codes -----------------------------------------------------------------------------------------------------
 
-#: Codes that no exception of their own stands for.
-_MEANINGS = {
-    ExitCode.OK: "Everything that was asked for is so.",
-    ExitCode.PARTIAL: "Some of it went well, or results failed for different reasons; the report says which.",
-    ExitCode.CHANGES: "`hpcbake plan --detailed-exitcode`: nothing is wrong, and `hpcbake ship` has something to do.",
-    ExitCode.HUP: "The signal HUP ended the run: the terminal or the connection to this machine went away.",
-    ExitCode.INT: "The signal INT (Ctrl-C) ended the run.",
-    ExitCode.TERM: "The signal TERM ended the run.",
-}
-
 
 @cache
 def failure_classes() -> dict[str, type[HpcbakeError]]:
@@ -66,18 +59,20 @@ def failure_classes() -> dict[str, type[HpcbakeError]]:
     }
 
 
-def first_sentence(text: str | None) -> str:
-    return re.split(r"(?<=[a-z])\. ", re.sub(r"\s+", " ", text or "").strip())[0].rstrip(".") + "."
-
-
 def render_exit_codes() -> str:
-    by_code = {cls.exit_code: cls for cls in failure_classes().values()}
     rows = []
     for number in ExitCode:
-        meaning = _MEANINGS.get(number) or first_sentence(by_code[number].__doc__)
+        meaning, _ = EXITS[number]
         again = "yes" if number in RETRYABLE_CODES else ""
         rows.append((str(int(number)), code(number.name), meaning, again))
-    kinds = [(code(kind), ", ".join(f"{int(n)} {n.name}" for n in sorted(found))) for kind, found in find_kinds()]
+    kinds = [
+        (
+            code(kind),
+            f"[{error_code(kind)}](errors.md#{error_code(kind).lower()})" if error_code(kind) else "",
+            ", ".join(f"{int(n)} {n.name}" for n in sorted(found)),
+        )
+        for kind, found in find_kinds()
+    ]
     return (
         f"# Exit codes\n\n{NOTE}\n"
         "An exit code says what the operator must do, not which stage failed; the stage is in the\n"
@@ -89,21 +84,25 @@ def render_exit_codes() -> str:
         "ends with 141, as for any program.\n\n"
         "## Kinds\n\n"
         "Every failure also carries a kind: a stable dotted name, in the report's `errors[].kind`. It is finer than\n"
-        "the exit code. These are the kinds that hpcbake's code names, with the exit code that each gives.\n\n"
-        + table(("kind", "exit code"), kinds)
+        "the exit code. What each means and what to do: [errors](errors.md).\n\n"
+        + table(("kind", "error", "exit code"), kinds)
     )
 
 
-_KIND = re.compile(rf"(?:{'|'.join(KIND_FAMILIES)})\.[a-z0-9-]+")
+_KIND = re.compile(rf"(?:{'|'.join(KIND_FAMILIES)})(?:\.[a-z0-9-]+)+")
 
 
+@cache
 def find_kinds() -> list[tuple[str, set[ExitCode]]]:
     """Every kind in hpcbake's code with its exit codes: those of the exceptions named nearest to it."""
     kinds: dict[str, set[ExitCode]] = {cls.kind: {cls.exit_code} for cls in failure_classes().values()}
     for path in sorted((ROOT / "hpcbake").rglob("*.py")):
         text = path.read_text(encoding="utf-8")
-        for around in ast.walk(ast.parse(text)) if _KIND.search(text) else ():
-            if isinstance(around, ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign):
+        lines = [number for number, line in enumerate(text.splitlines(), 1) if _KIND.search(line)]
+        for around in ast.walk(ast.parse(text)) if lines else ():
+            if isinstance(around, ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign) and any(
+                around.lineno <= number <= (around.end_lineno or 0) for number in lines
+            ):
                 _add_kinds(around, kinds)
     return sorted(kinds.items())
 
@@ -268,6 +267,7 @@ def _option_row(option: click.Option) -> tuple[str, str, str]:
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/exit-codes.md": render_exit_codes,
+    "docs/reference/errors.md": render_errors,
     "docs/reference/site-config.md": render_site_config,
     "docs/reference/project-file.md": render_project_file,
     "docs/reference/settings.md": render_settings,

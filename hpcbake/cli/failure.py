@@ -9,14 +9,15 @@ import traceback
 
 import click
 
-from hpcbake.errors import ExitCode, HpcbakeError
+from hpcbake.catalogue import with_code
+from hpcbake.errors import BugError, ExitCode, HpcbakeError
 from hpcbake.report.printable import printable
 
 
 def report_failure(failure: BaseException) -> int:
     """Print what, where and what next on stderr; return the exit code. A traceback goes to a file, never the screen."""
     if isinstance(failure, HpcbakeError):
-        click.echo(f"error: {printable(failure.message)}", err=True)
+        click.echo(f"error: {printable(with_code(failure.message, failure.kind))}", err=True)
         detail = failure.evidence.get("output")
         if detail:
             click.echo(indented(str(detail)), err=True)
@@ -36,9 +37,9 @@ def report_failure(failure: BaseException) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13
     path = _write_crash_file(failure)
+    words = f"hpcbake stumbled over itself: {type(failure).__name__}: {printable(str(failure))}"
     click.echo(
-        f"error: hpcbake stumbled over itself: {type(failure).__name__}: {printable(str(failure))}\n"
-        f"help: this is a bug; please report it with {path}",
+        f"error: {with_code(words, BugError.kind)}\nhelp: this is a bug; please report it with {path}",
         err=True,
     )
     return int(ExitCode.BUG)

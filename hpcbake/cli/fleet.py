@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from hpcbake.adapters.clock import SystemClock
+from hpcbake.catalogue import error_code, with_code
 from hpcbake.cli.world import connect
 from hpcbake.errors import ExitCode, HpcbakeError, StateError, overall_exit_code
 from hpcbake.model.site import Site
@@ -82,7 +83,9 @@ def print_failures(console: Console, answers: Sequence[SiteAnswer[T]]) -> None:
     for answer in answers:
         if answer.error is not None:
             message = answer.error.message.removeprefix(f"{answer.site.name}: ")
-            console.print(f"\n{answer.site.name}: {printable(message)}", markup=False, style="red")
+            console.print(
+                f"\n{answer.site.name}: {printable(with_code(message, answer.error.kind))}", markup=False, style="red"
+            )
             if answer.error.remedy:
                 console.print(f"  help: {printable(answer.error.remedy)}", markup=False)
 
@@ -92,6 +95,7 @@ def error_members(error: HpcbakeError) -> dict[str, object]:
     return {
         "error": {
             "kind": error.kind,
+            "error_code": error_code(error.kind),
             "code": int(error.exit_code),
             "message": error.message,
             "remedy": error.remedy,

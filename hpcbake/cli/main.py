@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "rollback": ("hpcbake.cli.rollback", "Make an earlier release the current one again."),
     "gc": ("hpcbake.cli.gc", "Remove releases that nobody needs."),
     "validate": ("hpcbake.cli.validate", "Look for mistakes in every config file at once."),
+    "explain": ("hpcbake.cli.explain", "Say what an error means and what to do, by its code."),
     "print": ("hpcbake.cli.print", "Show the plan: bake files with everything resolved."),
     "lint": ("hpcbake.cli.lint", "Look for what will hurt on a cluster, before anything is built."),
     "build": ("hpcbake.cli.build", "Build and push the targets; print the digests."),

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from hpcbake.catalogue import error_code
 from hpcbake.errors import RETRYABLE_CODES
 from hpcbake.report.records import ErrorRecord, ImageRecord, Release, ShipReport, SiteRecord, StageRecord, TargetRecord
 
@@ -52,6 +53,17 @@ def report_document(report: ShipReport) -> dict[str, Any]:
         "errors": _errors(report),
         "warnings": list(report.warnings),
         "summary": report.summary(),
+        "notifications": [
+            {
+                "to": told.to,
+                "event": told.event,
+                "status": "failed" if told.problem else "ok",
+                "attempts": told.attempts,
+                "duration_s": round(told.duration_s, 3),
+                "problem": told.problem or None,
+            }
+            for told in report.notifications
+        ],
     }
 
 
@@ -119,6 +131,7 @@ def _error(error: ErrorRecord | None) -> dict[str, Any] | None:
         return None
     return {
         "kind": error.kind,
+        "error_code": error_code(error.kind),
         "code": int(error.code),
         "message": error.message,
         "remedy": error.remedy,
@@ -157,6 +170,7 @@ def _located(error: ErrorRecord, site: str | None, target: str | None, *, change
         "target": target,
         "stage": error.stage,
         "kind": error.kind,
+        "error_code": error_code(error.kind),
         "code": int(error.code),
         "message": error.message,
         "remedy": error.remedy,

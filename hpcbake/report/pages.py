@@ -16,6 +16,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from hpcbake.catalogue import error_code
 from hpcbake.errors import ExitCode
 from hpcbake.report.document import report_document
 from hpcbake.report.fleet import Fleet, age_words, gather, number_of, smoke_jobs
@@ -114,6 +115,7 @@ def _environment() -> jinja2.Environment:
         {
             "age": lambda text, now: "" if now is None else age_words(text, now),
             "end": _end,
+            "error_code": error_code,
             "evidence": _evidence,
             "figure": figure_words,
             "jobs": smoke_jobs,

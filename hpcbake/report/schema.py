@@ -39,13 +39,17 @@ def _maybe(schema: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [{"type": "null"}, schema]}
 
 
-_ERROR = _object(
-    kind=_KIND,
-    code=_CODE,
-    message=_TEXT,
-    remedy=_TEXT,
-    retryable={"type": "boolean"},
-    evidence={"type": "object"},
+_ERROR_CODE: dict[str, Any] = {"type": "string", "pattern": r"^(?:HB-[A-Z]+-\d{3})?$"}
+_ERROR = _with_later(
+    _object(
+        kind=_KIND,
+        code=_CODE,
+        message=_TEXT,
+        remedy=_TEXT,
+        retryable={"type": "boolean"},
+        evidence={"type": "object"},
+    ),
+    error_code=_ERROR_CODE,
 )
 _RELEASE = _object(digest=_DIGEST, sif_sha256=_MAYBE_TEXT, path=_MAYBE_TEXT)
 _STAGE = _object(
@@ -103,6 +107,7 @@ _LOCATED_ERROR = _with_later(
     ),
     retryable={"type": "boolean"},
     evidence={"type": "object"},
+    error_code=_ERROR_CODE,
 )
 _RUN = _with_later(
     _object(
@@ -116,6 +121,14 @@ _RUN = _with_later(
     ),
     project=_MAYBE_TEXT,
 )
+_NOTIFICATION = _object(
+    to=_TEXT,
+    event=_TEXT,
+    status={"enum": ["ok", "failed"]},
+    attempts={"type": "integer", "minimum": 0},
+    duration_s=_SECONDS,
+    problem=_MAYBE_TEXT,
+)
 _FILE = _object(path=_TEXT, sha256=_TEXT)
 
 
@@ -124,20 +137,23 @@ def report_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "hpcbake ship report",
-        **_object(
-            schema={"const": SCHEMA_NAME},
-            kind={"const": "hpcbake.report"},
-            version={"const": 1},
-            tool=_object(version=_TEXT),
-            command=_list_of(_TEXT),
-            run=_RUN,
-            exit=_object(code=_CODE, name=_TEXT, retryable={"type": "boolean"}),
-            inputs=_object(bake_files=_list_of(_FILE), sites=_list_of(_FILE)),
-            targets=_list_of(_TARGET),
-            sites=_list_of(_SITE),
-            errors=_list_of(_LOCATED_ERROR),
-            warnings=_list_of(_TEXT),
-            summary={"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+        **_with_later(
+            _object(
+                schema={"const": SCHEMA_NAME},
+                kind={"const": "hpcbake.report"},
+                version={"const": 1},
+                tool=_object(version=_TEXT),
+                command=_list_of(_TEXT),
+                run=_RUN,
+                exit=_object(code=_CODE, name=_TEXT, retryable={"type": "boolean"}),
+                inputs=_object(bake_files=_list_of(_FILE), sites=_list_of(_FILE)),
+                targets=_list_of(_TARGET),
+                sites=_list_of(_SITE),
+                errors=_list_of(_LOCATED_ERROR),
+                warnings=_list_of(_TEXT),
+                summary={"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+            ),
+            notifications=_list_of(_NOTIFICATION),
         ),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hpcbake.catalogue import error_code
 from hpcbake.errors import RETRYABLE_CODES, ExitCode
 from hpcbake.model.verdict import Verdict
 from hpcbake.report.records import ErrorRecord
@@ -73,6 +74,7 @@ def _error(error: ErrorRecord | None) -> dict[str, Any] | None:
     return {
         "stage": error.stage,
         "kind": error.kind,
+        "error_code": error_code(error.kind),
         "code": int(error.code),
         "message": error.message,
         "remedy": error.remedy,
@@ -100,7 +102,7 @@ def _list_of(item: dict[str, Any]) -> dict[str, Any]:
 
 def plan_schema() -> dict[str, Any]:
     """The schema as plain values. Unknown fields are allowed; one that goes away needs version 2."""
-    error = _object(
+    error: dict[str, Any] = _object(
         stage={"enum": ["resolve", "check", "survey", "plan", "promote", "site"]},
         kind=_KIND,
         code=_CODE,
@@ -109,6 +111,7 @@ def plan_schema() -> dict[str, Any]:
         retryable=_FLAG,
         evidence={"type": "object"},
     )
+    error["properties"]["error_code"] = {"type": "string", "pattern": r"^(?:HB-[A-Z]+-\d{3})?$"}
     maybe_error = {"anyOf": [{"type": "null"}, error]}
     target = _object(
         name=_TEXT,

@@ -19,13 +19,13 @@ def test_a_failure_says_what_where_and_what_next(capsys: pytest.CaptureFixture[s
     assert report_failure(failure) == 41
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == "error: alder: unknown host\n  | line 1\n  | line 2\nhelp: compare it\n"
+    assert printed.err == "error: alder: unknown host [HB-SSH-011]\n  | line 1\n  | line 2\nhelp: compare it\n"
 
 
 def test_a_failure_without_more_to_say_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """No empty help."""
     assert report_failure(ConfigError("wrong")) == 10
-    assert capsys.readouterr().err == "error: wrong\n"
+    assert capsys.readouterr().err == "error: wrong [HB-CONF-003]\n"
 
 
 def test_what_a_site_printed_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

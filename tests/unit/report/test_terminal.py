@@ -33,7 +33,7 @@ def test_a_row_per_image_and_site() -> None:
 def test_a_failure_is_told_with_its_remedy() -> None:
     """Where, what, what was seen, what to do."""
     text = shown(full_report())
-    assert "birch · app · smoke\n  smoke test cpu failed\n" in text
+    assert "birch · app · smoke\n  smoke test cpu failed [HB-SMOKE-001]\n" in text
     assert "help: mend the image" in text
 
 
