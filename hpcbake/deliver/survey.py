@@ -139,14 +139,17 @@ def sweep(site: Site, *, run: str, node: Node) -> int:
 
 
 def _found(item: Wanted, block: Answer) -> Found:
+    current, provenance = block.find("current"), parse_provenance("\n".join(block.all("provenance")))
+    # What `current` names is told only where it is another one.
+    is_current = current == link_target(item.image, item.digest)
     return Found(
         wanted=item,
         sif=block.find("sif"),
-        current=block.find("current"),
+        current=current,
         tag=block.find("tag"),
         current_sha256=block.find("current_sha256"),
-        provenance=parse_provenance(block.find_text("provenance")),
-        promoted=parse_provenance(block.find_text("promoted")),
+        provenance=provenance,
+        promoted=provenance if is_current else parse_provenance("\n".join(block.all("promoted"))),
         hold=parse_hold(block.find("hold")),
     )
 
