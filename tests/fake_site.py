@@ -23,6 +23,8 @@ _MARKS = {
     "poll": "# What became of smoke jobs",
     "cancel": "# Cancels one job",
     "promote": "# Makes one verified, smoke-tested SIF",
+    "status": "# Every image in the store",
+    "rollback": "# Gives users an earlier release again",
 }
 #: How the library begins that follows the values of every script.
 LIBRARY_MARK = "#!/bin/sh\n# What every script on a site needs"
@@ -84,6 +86,8 @@ class FakeSite:
         if isinstance(fault, Outcome):
             return fault
         answer = fault(values) if fault is not None else None
+        if kind == "submit" and values["fresh"] == "no" and not self._ran(values):
+            return failed("untested")
         return answer or Outcome(0, "\n".join(getattr(self, f"_{kind}")(values)) + "\n")
 
     def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
@@ -130,10 +134,18 @@ class FakeSite:
         return [f"state {state}", f"path {path}", f"sha256 {sif_sha256(digest_hex)}", "size 3", "runtime fake 1.0"]
 
     def _submit(self, values: dict[str, str]) -> list[str]:
+        ran = self._ran(values)
+        if values["fresh"] == "no":
+            name = f"{self.jobs[ran[-1]]['name']}.1.RUN"
+            return [f"attempt /attempt/{ran[-1]}", "state finished", f"job {ran[-1]}", f"name {name}"]
         number = str(100 + len(self.jobs))
         self.jobs[number] = {"name": values["job_name"], "test": values["test"], "hex": values["hex"]}
         name = f"{values['job_name']}.1.RUN"
         return [f"attempt /attempt/{number}", "state submitted", f"job {number}", f"name {name}"]
+
+    def _ran(self, values: dict[str, str]) -> list[str]:
+        asked = (values["test"], values["hex"])
+        return [number for number, job in self.jobs.items() if (job["test"], job["hex"]) == asked]
 
     def _poll(self, values: dict[str, str]) -> list[str]:
         lines = ["squeue ok"]
@@ -173,6 +185,25 @@ class FakeSite:
         self.links[f"{image}/{values['tag']}"] = self.links[f"{image}/current"] = target
         self.provenance[values["hex"]] = values["provenance"]
         self._complete(values["hex"])
+        return [f"current {target}", f"was {was}"]
+
+    def _status(self, values: dict[str, str]) -> list[str]:
+        lines = [f"root {values['root']}"]
+        for link, target in self.links.items():
+            image, _, name = link.partition("/")
+            if name == "current":
+                lines += [f"image {image}", f"current {target}"]
+                for digest_hex, text in self.provenance.items():
+                    lines += [f"release {digest_hex}", "state present"]
+                    lines.append(f"provenance {base64.b64encode(text.encode()).decode()}")
+        return lines
+
+    def _rollback(self, values: dict[str, str]) -> list[str]:
+        image = values["image"]
+        was, target = self.links[f"{image}/current"], f"../sif/{image}/{values['hex']}.sif"
+        self.links[f"{image}/{values['tag']}"] = self.links[f"{image}/current"] = target
+        if values["wanted_hold"] == "yes":
+            self.holds[image] = values["hold_text"]
         return [f"current {target}", f"was {was}"]
 
     def _complete(self, digest_hex: str) -> None:
