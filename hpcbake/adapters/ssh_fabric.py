@@ -34,16 +34,10 @@ from tenacity import (
 )
 
 from hpcbake.adapters.feed import Feed, open_feed
+from hpcbake.adapters.gate import Call, fed_call, gate_refusal, script_call
 from hpcbake.adapters.host_key_errors import host_key_error
 from hpcbake.adapters.known_hosts import KnownKey, Standing, find_known_keys, fingerprint, judge_host_key
-from hpcbake.adapters.remote_script import (
-    REMOTE_COMMAND,
-    Envelope,
-    feeding_command,
-    parse_answer,
-    wrap_fed_script,
-    wrap_script,
-)
+from hpcbake.adapters.remote_script import parse_answer
 from hpcbake.adapters.ssh_config import Hop, resolve_hops
 from hpcbake.adapters.ssh_pulse import INTERVAL_S, Pulse
 from hpcbake.adapters.ssh_transport import preferred_algorithms, transport_asking_for
@@ -78,21 +72,22 @@ class FabricNode:
         self.host_key = ""
 
     def run_script(self, script: str, *, timeout_s: float, secret_stdin: bytes = b"") -> Outcome:
-        envelope = wrap_script(script, secret_stdin)
-        return self._run(REMOTE_COMMAND, envelope, Feed(envelope.content), timeout_s=timeout_s, stall_s=timeout_s)
+        call = script_call(self._login, script, secret_stdin)
+        return self._run(call, Feed(call.envelope.content), timeout_s=timeout_s, stall_s=timeout_s)
 
     def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
-        envelope = wrap_fed_script(script)
-        with open_feed(envelope.content, source) as feed:
-            return self._run(feeding_command(envelope), envelope, feed, timeout_s=timeout_s, stall_s=stall_s)
+        call = fed_call(self._login, script)
+        with open_feed(call.envelope.content, source) as feed:
+            return self._run(call, feed, timeout_s=timeout_s, stall_s=stall_s)
 
-    def _run(self, command: str, envelope: Envelope, feed: Feed, *, timeout_s: float, stall_s: float) -> Outcome:
+    def _run(self, call: Call, feed: Feed, *, timeout_s: float, stall_s: float) -> Outcome:
+        envelope = call.envelope
         transport = self._transport()
         started = time.monotonic()
         try:
             channel = _open_channel(transport, timeout_s=self._login.connect_timeout_s)
             try:
-                _exec(channel, command, timeout_s=min(self._login.connect_timeout_s, timeout_s))
+                _exec(channel, call.command, timeout_s=min(self._login.connect_timeout_s, timeout_s))
                 with Pulse(transport, interval_s=self._pulse_s) as pulse:
                     stdout, stderr = _exchange(
                         channel, feed, pulse, end=envelope.end_mark, deadline=started + timeout_s, stall_s=stall_s
@@ -113,6 +108,8 @@ class FabricNode:
         outcome = parse_answer(envelope.nonce, stdout, stderr, time.monotonic() - started)
         if outcome is None:
             self.close()
+            if refusal := gate_refusal(self._login, self.name, stderr):
+                raise refusal
             raise self._lost("the remote shell ended without an answer", (stderr or stdout)[-2000:])
         return outcome
 

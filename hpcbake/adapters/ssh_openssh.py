@@ -5,15 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from hpcbake.adapters.feed import open_feed
+from hpcbake.adapters.gate import fed_call, gate_refusal, script_call
 from hpcbake.adapters.processes import feed_program, run_program
-from hpcbake.adapters.remote_script import (
-    REMOTE_COMMAND,
-    Envelope,
-    feeding_command,
-    parse_answer,
-    wrap_fed_script,
-    wrap_script,
-)
+from hpcbake.adapters.remote_script import Envelope, parse_answer
 from hpcbake.adapters.ssh_config import ssh_argv
 from hpcbake.adapters.ssh_masters import MASTERS, Masters
 from hpcbake.adapters.ssh_refusals import ssh_refusal
@@ -32,21 +26,23 @@ class OpenSshNode:
         self.host_key = ""
 
     def run_script(self, script: str, *, timeout_s: float, secret_stdin: bytes = b"") -> Outcome:
-        envelope = wrap_script(script, secret_stdin)
-        outcome = run_program(self._argv(REMOTE_COMMAND), timeout_s=timeout_s, stdin=envelope.content)
-        return self._answer(envelope, outcome)
+        call = script_call(self._login, script, secret_stdin)
+        outcome = run_program(self._argv(call.command), timeout_s=timeout_s, stdin=call.envelope.content)
+        return self._answer(call.envelope, outcome)
 
     def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
-        envelope = wrap_fed_script(script)
-        argv = self._argv(feeding_command(envelope))
-        with open_feed(envelope.content, source) as feed:
+        call = fed_call(self._login, script)
+        argv = self._argv(call.command)
+        with open_feed(call.envelope.content, source) as feed:
             outcome = feed_program(argv, feed, timeout_s=timeout_s, stall_s=stall_s)
-        return self._answer(envelope, outcome)
+        return self._answer(call.envelope, outcome)
 
     def _answer(self, envelope: Envelope, outcome: Outcome) -> Outcome:
         answer = parse_answer(envelope.nonce, outcome.stdout.encode(), outcome.stderr.encode(), outcome.duration_s)
         if answer is not None:
             return answer
+        if refused := gate_refusal(self._login, self.name, outcome.stderr.encode()):
+            raise refused
         said = self._masters.jump_said(self._login, self.name) + outcome.stderr
         self._masters.drop(self._login, self.name)
         if outcome.exit_code == 255 and (refusal := ssh_refusal(said, self._login, self.name)):

@@ -13,6 +13,7 @@ _SUBCOMMANDS = {
     "check": "hpcbake.cli.sites_check",
     "probe": "hpcbake.cli.sites_probe",
     "trust": "hpcbake.cli.sites_trust",
+    "restrict": "hpcbake.cli.sites_restrict",
 }
 
 

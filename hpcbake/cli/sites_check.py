@@ -18,6 +18,7 @@ from hpcbake.model.site import Site
 from hpcbake.report.printable import printable
 from hpcbake.sites import find_sites
 from hpcbake.sites.examine import Level, Line, examine_site, fail, ok
+from hpcbake.sites.scripts import render_site_script
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ def examine(site: Site) -> Examined:
     node = connect(site)
     began = time.monotonic()
     try:
-        node.run_script(":", timeout_s=site.login.connect_timeout_s + 30)
+        node.run_script(
+            render_site_script("hello", root=site.store.root, run="hello"), timeout_s=site.login.connect_timeout_s + 30
+        )
         key = f", host key {node.host_key}" if node.host_key else ""
         lines.append(ok("login", f"{site.login.host} by {site.login.transport}, {time.monotonic() - began:.1f} s{key}"))
         limit_s = parse_slurm_time(site.slurm.time_limit)

@@ -68,6 +68,8 @@ class Login:
     connect_timeout_s: float = 15.0
     #: Ask on the terminal for what hosts on the way want to know (passwords, codes), once per host.
     ask: bool = False
+    #: The key opens no shell there: it runs hpcbake's own scripts only (`hpcbake sites restrict`).
+    gate: bool = False
 
 
 @dataclass(frozen=True)

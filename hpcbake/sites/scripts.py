@@ -25,6 +25,7 @@ from hpcbake.errors import (
     StateError,
 )
 from hpcbake.model.ports import Outcome
+from hpcbake.model.script import SiteScript
 from hpcbake.model.site import Store
 
 #: class word of `fail` in a script → (exception, kind, remedy)
@@ -54,6 +55,8 @@ _FAILURES: dict[str, tuple[type[HpcbakeError], str, str]] = {
 
 #: script → files of `slurm/site/` that go between the library and it
 _PARTS: dict[str, tuple[str, ...]] = {
+    "probe": ("registry",),
+    "doctor": ("registry",),
     "promote": ("switch", "catalog"),
     "rollback": ("switch", "catalog"),
     "gc": ("queue", "used", "catalog"),
@@ -65,8 +68,15 @@ _PARTS: dict[str, tuple[str, ...]] = {
 
 
 @cache
-def _script_text(name: str) -> str:
+def script_file(name: str) -> str:
+    """One file of `slurm/site/`, as it stands."""
     return (data_folder("slurm") / "site" / f"{name}.sh").read_text(encoding="utf-8")
+
+
+@cache
+def script_body(name: str) -> str:
+    """The text of script `name` with all that it needs in front, without any value."""
+    return "\n".join(map(script_file, ("lib", *_PARTS.get(name, ()), name)))
 
 
 def store_values(store: Store) -> dict[str, str]:
@@ -79,16 +89,15 @@ def folder_mode(store: Store) -> str:
     return store.folder_mode or ("2775" if store.group else "0755")
 
 
-def render_site_script(name: str, **values: str | int) -> str:
+def render_site_script(name: str, **values: str | int) -> SiteScript:
     """The text of script `name` with its values assigned in front. Values may hold anything but NUL."""
-    lines = []
-    for key, value in {"store_group": "", "folder_mode": "0755", **values}.items():
-        text = str(value)
+    texts = {key: str(value) for key, value in {"store_group": "", "folder_mode": "0755", **values}.items()}
+    for key, text in texts.items():
         if "\0" in text or not re.fullmatch(r"[a-z][a-z0-9_]*", key):
             raise BugError(f"script value {key!r} cannot be passed to a shell")
-        lines.append(f"{key}={shlex.quote(text)}")
-    parts = ("lib", *_PARTS.get(name, ()), name)
-    return "\n".join([*lines, *map(_script_text, parts)])
+    body = script_body(name)
+    lines = [f"{key}={shlex.quote(text)}" for key, text in texts.items()]
+    return SiteScript(name, texts, body, "\n".join([*lines, body]))
 
 
 @dataclass(frozen=True)
