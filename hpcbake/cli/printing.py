@@ -46,7 +46,7 @@ def print_words(words: Mapping[str, Any]) -> None:
     print_line(_plan_text(request) if list_ is None else _list_text(request, list_))
 
 
-def _files_and_targets(words: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[str]]:
+def _files_and_targets(words: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What was asked for, else what the project says; reading YAML takes longer than a plan, so a look comes first."""
     try:
         is_said = b"bake" in Path("hpcbake.yaml").read_bytes()

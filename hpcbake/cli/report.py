@@ -47,9 +47,10 @@ def command(
     Exit code 0 also when the run went wrong: it is that of this look.
     """
     from hpcbake.adapters.clock import SystemClock
+    from hpcbake.cli.boot import boot_id
     from hpcbake.cli.configuration import state_folder
     from hpcbake.cli.console import make_console
-    from hpcbake.cli.run import boot_id
+    from hpcbake.cli.publish import StandardOutput
     from hpcbake.report.document import render_report
     from hpcbake.report.printable import printable
     from hpcbake.report.terminal import print_report
@@ -70,10 +71,14 @@ def command(
         )
     report = kept.reports[0]
     problems = write_faces(faces, report, kept, now=SystemClock().now())
+    output = StandardOutput()
     if as_json:
-        click.echo(render_report(report), nl=False)
+        output.show(lambda: click.echo(render_report(report), nl=False))
     elif faces.is_empty:
-        print_report(report, make_console())
+        output.show(lambda: print_report(report, make_console()))
+    problems += output.problems
     for problem in problems:
         click.echo(f"error: {problem}", err=True)
+    if output.left is not None:
+        raise output.left
     return int(ExitCode.CANTWRITE if problems else ExitCode.OK)

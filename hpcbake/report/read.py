@@ -16,6 +16,7 @@ from hpcbake.report.records import (
     ErrorRecord,
     FileRecord,
     ImageRecord,
+    NotificationRecord,
     Outcome,
     Release,
     RunRecord,
@@ -68,6 +69,17 @@ def _report(document: Members) -> ShipReport:
         warnings=_texts(document["warnings"]),
         error=located.get((None, None)),
         interrupted_code=code if run.interrupted_by else None,
+        notifications=tuple(map(_notification, document.get("notifications") or ())),
+    )
+
+
+def _notification(members: Members) -> NotificationRecord:
+    return NotificationRecord(
+        to=str(members["to"]),
+        event=str(members["event"]),
+        attempts=int(members["attempts"]),
+        duration_s=float(members["duration_s"]),
+        problem=str(members["problem"] or ""),
     )
 
 

@@ -175,6 +175,17 @@ class FileRecord:
 
 
 @dataclass(frozen=True)
+class NotificationRecord:
+    """Somebody who was told of the run, or could not be: `problem` says why."""
+
+    to: str
+    event: str
+    attempts: int
+    duration_s: float
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class ShipReport:
     """The whole run."""
 
@@ -187,6 +198,7 @@ class ShipReport:
     warnings: tuple[str, ...] = ()
     error: ErrorRecord | None = None
     interrupted_code: ExitCode | None = None
+    notifications: tuple[NotificationRecord, ...] = ()
 
     @property
     def code(self) -> ExitCode:

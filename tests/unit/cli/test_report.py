@@ -12,10 +12,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from hpcbake.cli.boot import boot_id
 from hpcbake.cli.faces import Faces
 from hpcbake.cli.kept import read_kept_runs
 from hpcbake.cli.report import command
-from hpcbake.cli.run import RunChoices, boot_id, perform_run
+from hpcbake.cli.run import RunChoices, perform_run
 from hpcbake.errors import HpcbakeError, StateError, UsageError
 from hpcbake.model.plan import Plan
 from hpcbake.report.document import render_report
