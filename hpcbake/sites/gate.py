@@ -20,7 +20,7 @@ SHIP_SCRIPTS = (
     *("hello", "reach", "survey", "sweep", "deliver", "submit", "poll", "collect", "cancel", "promote"),
     *("outcome", "status"),
 )
-MORE_SCRIPTS = ("examine", "gc", "mark", "rollback")
+MORE_SCRIPTS = ("doctor", "examine", "gc", "mark", "rollback")
 
 #: value of a script → how the gate judges it. `pin` values are those of the site config, as they were at installation.
 VALUE_RULES: Mapping[str, str] = {
@@ -33,8 +33,8 @@ VALUE_RULES: Mapping[str, str] = {
     ),
     **dict.fromkeys(("expected_sha256", "expected_content", "signed_by", "expected_ledger"), "name"),
     **dict.fromkeys(("lock_wait", "arch_id", "need_kb", "poll_interval", "pull_timeout", "port", "days"), "number"),
-    **dict.fromkeys(("sbatch_grace", "time_limit"), "number"),
-    **dict.fromkeys(("wanted", "tests"), "names"),
+    **dict.fromkeys(("sbatch_grace", "time_limit", "limit"), "number"),
+    **dict.fromkeys(("wanted", "tests", "registries"), "names"),
     **dict.fromkeys(("seen", "jobs", "again_after"), "attempts"),
     **dict.fromkeys(("provenance", "facts", "module_lua", "module_tcl", "expected_current", "hold_text"), "text"),
     "job_script": "text",  # a job is run by Slurm, not here; docs/security.md says what that means

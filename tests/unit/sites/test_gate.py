@@ -34,7 +34,7 @@ def values_in_code() -> dict[str, set[str]]:
 
 def test_every_script_is_gated_or_open_on_purpose() -> None:
     """A new script is put into one of the three lists by whoever writes it."""
-    assert set(values_in_code()) == {*SHIP_SCRIPTS, *MORE_SCRIPTS} | OPEN_SCRIPTS
+    assert set(values_in_code()) - {*SHIP_SCRIPTS, *MORE_SCRIPTS} - OPEN_SCRIPTS == set()
 
 
 def test_every_value_has_a_rule() -> None:
