@@ -38,12 +38,15 @@ def make_image_verb(stage: str, help_text: str) -> click.Command:
         as_json: bool,
         report_path: Path | None,
         way: str | None,
+        progress: str,
         detach: bool = False,
         collect: bool = False,
     ) -> int:
         sites = read_sites(site_configs, site_names)
         if collect:
-            choices = RunChoices(parallel_sites=parallel_sites, as_json=as_json, report_path=report_path)
+            choices = RunChoices(
+                parallel_sites=parallel_sites, as_json=as_json, report_path=report_path, progress=progress
+            )
             return perform_collect(sites, [split_name(text)[0] for text in images], choices)
         if not images:
             raise click.MissingParameter(param_type="argument", param_hint="[NAME=]IMAGE...")
@@ -74,6 +77,7 @@ def make_image_verb(stage: str, help_text: str) -> click.Command:
             # Who names an image to promote wants it promoted.
             release_hold=stage == "promote",
             detach=detach,
+            progress=progress,
         )
         return perform_run(Plan({}, {}), shipments, sites, project, choices, images=built)
 

@@ -24,6 +24,7 @@ from hpcbake.cli.nightly_environment import prepare_for_cron
 from hpcbake.cli.nightly_pull import follow, perform_pull, the_site_here
 from hpcbake.cli.nightly_retention import clear_up
 from hpcbake.cli.options import (
+    all_or_none_option,
     bake_options,
     build_options,
     read_plan,
@@ -32,7 +33,8 @@ from hpcbake.cli.options import (
     run_options,
     site_options,
 )
-from hpcbake.cli.run import RunChoices, perform_run, report_early_failure, signals_raise
+from hpcbake.cli.run import RunChoices, announce_early_failure, perform_run, report_early_failure
+from hpcbake.cli.signals import signals_raise
 from hpcbake.errors import ExitCode, HpcbakeError, InterruptedByUserError, UsageError
 from hpcbake.model.site import Site
 from hpcbake.ship.nightly import Night, choose_shipments, choose_sites, nightly_folder
@@ -84,6 +86,7 @@ def night_options(function: F) -> F:
 @build_options
 @site_options
 @run_options
+@all_or_none_option
 @face_options
 def command(images: tuple[str, ...], **flags: Any) -> int:
     """Ship what has changed since last night, and mend what sites missed: the verb for cron.
@@ -112,6 +115,8 @@ def command(images: tuple[str, ...], **flags: Any) -> int:
     except HpcbakeError as error:
         if choices.run.as_json:
             report_early_failure(error)
+        if not choices.dry_run:
+            announce_early_failure(error)
         raise
 
 
@@ -126,7 +131,10 @@ def _choices(images: tuple[str, ...], flags: dict[str, Any]) -> NightChoices:
         as_json=flags["as_json"],
         report_path=flags["report_path"],
         way=flags["way"],
+        progress=flags["progress"],
+        all_or_none=flags["all_or_none"],
         faces=faces,
+        announces=True,
     )
     if images and not flags["pull"]:
         raise UsageError(

@@ -103,6 +103,7 @@ def jobs_option(function: F) -> F:
     return setting_option(
         "ship.parallel_sites",
         "--jobs",
+        "--parallel-sites",
         "parallel_sites",
         type=click.IntRange(min=1),
         metavar="INTEGER",
@@ -120,6 +121,27 @@ def way_option(function: F) -> F:
     )(function)
 
 
+def progress_option(function: F) -> F:
+    """--progress: how a run shows what it does."""
+    return setting_option(
+        "ship.progress",
+        "--progress",
+        type=click.Choice(["auto", "tty", "plain", "rawjson", "quiet"]),
+        help="How to show what goes on, on standard error: a live table, lines, JSON lines, or only failures.",
+    )(function)
+
+
+def all_or_none_option(function: F) -> F:
+    """--all-or-none: promote everywhere or nowhere."""
+    return setting_option(
+        "ship.all_or_none",
+        "--all-or-none/--no-all-or-none",
+        "all_or_none",
+        is_flag=True,
+        help="Promote nowhere unless every image has passed at every site.",
+    )(function)
+
+
 def run_options(function: F) -> F:
     """How a run goes about it, and where its report goes."""
     for option in reversed(
@@ -134,6 +156,7 @@ def run_options(function: F) -> F:
             ),
             jobs_option,
             way_option,
+            progress_option,
             click.option("--dry-run", is_flag=True, help="Show what would be done, and touch nothing."),
             click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document."),
             setting_option(

@@ -5,16 +5,12 @@ from __future__ import annotations
 import getpass
 import os
 import secrets
-import signal
 import socket
 import sys
-import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -22,29 +18,30 @@ from hpcbake import __version__
 from hpcbake.adapters.clock import SystemClock
 from hpcbake.adapters.git import source_commit
 from hpcbake.build.document import Shipment
-from hpcbake.cli.configuration import state_folder
-from hpcbake.cli.console import make_console
-from hpcbake.cli.faces import NO_FACES, Faces, write_faces
-from hpcbake.cli.files import write_whole
+from hpcbake.cli.boot import boot_id
+from hpcbake.cli.configuration import configuration, state_folder
+from hpcbake.cli.faces import NO_FACES, Faces
 from hpcbake.cli.frame import PLAIN_FRAME, Frame
-from hpcbake.cli.kept import LAST_RUNS, KeptRuns, read_kept_runs
+from hpcbake.cli.notify import Announcer
+from hpcbake.cli.plan_view import plan_shower
+from hpcbake.cli.project_templates import require_project_templates
+from hpcbake.cli.publish import Outlets, publish
+from hpcbake.cli.signals import signals_raise
 from hpcbake.cli.world import make_world
-from hpcbake.errors import CantWriteError, ExitCode, HpcbakeError, InterruptedByUserError
+from hpcbake.errors import BusyError, CantWriteError, ConfigError, HpcbakeError, InterruptedByUserError
 from hpcbake.model.artefacts import BuiltImage
+from hpcbake.model.notification import Notifications
 from hpcbake.model.plan import Plan
 from hpcbake.model.site import Site
 from hpcbake.report.document import render_report
-from hpcbake.report.printable import printable
+from hpcbake.report.progress import Progress, choose_mode, make_progress
 from hpcbake.report.records import FileRecord, RunRecord, ShipReport, error_record
-from hpcbake.report.terminal import print_report
 from hpcbake.ship.collect import Collection
 from hpcbake.ship.journal import Journal, find_dead_run, prune_runs
 from hpcbake.ship.project import Project
 from hpcbake.ship.settings import ShipSettings
 from hpcbake.ship.ship import ShipResult, run_sites, ship
 from hpcbake.ship.times import render_utc, run_id
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -63,25 +60,12 @@ class RunChoices:
     release_hold: bool = False
     detach: bool = False
     faces: Faces = NO_FACES
-
-
-class ProgressLines:
-    """A Listener that prints one plain line per event to stderr."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._began = time.monotonic()
-
-    def step(self, stage: str, text: str, *, site: str = "", image: str = "") -> None:
-        where = " ".join(part for part in (site, image) if part)
-        with self._lock:
-            click.echo(f"{time.monotonic() - self._began:6.1f}s  {stage:<8} {where:<28} {printable(text)}", err=True)
-
-
-def boot_id() -> str:
-    """This machine's boot id, or `unknown` where the kernel has none (macOS)."""
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else "unknown"
+    #: Tell those whom the project names that the run begins and ends.
+    announces: bool = False
+    progress: str = "auto"
+    #: Do the stage `until` alone.
+    only: bool = False
+    all_or_none: bool = False
 
 
 def perform_run(
@@ -95,12 +79,14 @@ def perform_run(
     frame: Frame = PLAIN_FRAME,
 ) -> int:
     """Run the chain, print the report, return the exit code."""
+    folder = Path.cwd()
+    tests = {shipment.name: project.tests_for(shipment.name) for shipment in shipments}
+    require_project_templates(tests, folder)
     clock = SystemClock()
     started, began = clock.now(), clock.monotonic()
     identity = run_id(started, secrets.randbits(80))
-    folder = Path.cwd()
     runs = state_folder(os.environ) / "runs"
-    listener = ProgressLines()
+    listener = progress_of(choices.progress, clock)
     dead = find_dead_run(runs, str(folder), boot_id=boot_id())
     if dead is not None:
         where = f"{dead.last_stage}{' for ' + dead.last_site if dead.last_site else ''}"
@@ -116,6 +102,8 @@ def perform_run(
         sites=[site.name for site in sites],
         resumes=dead.id if dead else None,
     )
+    announcer = Announcer(project.notifications if choices.announces else Notifications())
+    announcer.begin(_run_record(identity, started, clock, 0.0))
     world = make_world(
         os.environ,
         folder=folder,
@@ -129,9 +117,11 @@ def perform_run(
         run=identity,
         created=render_utc(started),
         tool_version=__version__,
-        tests={shipment.name: project.tests_for(shipment.name) for shipment in shipments},
+        tests=tests,
         expose={shipment.name: project.exposed_by(shipment.name) for shipment in shipments},
         until=choices.until,
+        only=choices.only,
+        all_or_none=choices.all_or_none,
         retry_failed=choices.retry_failed,
         lock_wait_s=choices.lock_wait_s,
         template_folders=(folder / "slurm",),
@@ -144,7 +134,8 @@ def perform_run(
         regression_factor=project.regression_factor,
         destinations=project.destinations,
     )
-    with signals_raise():
+    listener.begun(identity, dead.id if dead else None)
+    with signals_raise(), listener:
         try:
             result = ship(
                 plan,
@@ -156,6 +147,7 @@ def perform_run(
                 listener=listener,
                 parallel_sites=choices.parallel_sites,
                 images=images,
+                show_plan=plan_shower(listener, to_stderr=choices.as_json),
             )
         except InterruptedByUserError as stopped:
             result = ShipResult((), (), interrupted=stopped)
@@ -185,7 +177,17 @@ def perform_run(
         except CantWriteError as error:
             problems.append(error.message)
     journal.close()
-    return _publish(report, choices, runs / identity / "report.json", problems)
+    listener.ended(int(report.code))
+    return publish(report, _outlets(choices), runs / identity / "report.json", announcer=announcer, problems=problems)
+
+
+def _outlets(choices: RunChoices) -> Outlets:
+    return Outlets(choices.as_json, choices.report_path, choices.faces)
+
+
+def progress_of(wanted: str, clock: SystemClock) -> Progress:
+    """What shows the run on standard error."""
+    return make_progress(choose_mode(wanted, sys.stderr, os.environ), sys.stderr, clock)
 
 
 def perform_collect(sites: Sequence[Site], images: Sequence[str], choices: RunChoices) -> int:
@@ -196,9 +198,10 @@ def perform_collect(sites: Sequence[Site], images: Sequence[str], choices: RunCh
     kept = state_folder(os.environ) / "runs" / identity / "report.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
     world = make_world(os.environ, folder=Path.cwd())
-    work = [Collection(site, images, world, ProgressLines()) for site in sites]
+    listener = progress_of(choices.progress, clock)
+    work = [Collection(site, images, world, listener) for site in sites]
     interrupted: InterruptedByUserError | None = None
-    with signals_raise():
+    with signals_raise(), listener:
         try:
             records = run_sites(work, sites, choices.parallel_sites)
         except InterruptedByUserError as stopped:
@@ -217,16 +220,32 @@ def perform_collect(sites: Sequence[Site], images: Sequence[str], choices: RunCh
         site_files=_file_records([site.path for site in sites if site.path]),
         interrupted_code=interrupted.exit_code if interrupted else None,
     )
-    return _publish(report, choices, kept, [])
+    return publish(report, _outlets(choices), kept)
 
 
 def report_early_failure(error: HpcbakeError) -> None:
     """Print the report of a run that ended before it began: `--json` promises one document, whatever happens."""
+    click.echo(render_report(_early_report(error)), nl=False)
+
+
+def announce_early_failure(error: HpcbakeError) -> None:
+    """Tell those whom the project names, if it can be read, of a run that ended before it began.
+
+    One that only found another run at work is no news: that one will tell.
+    """
+    try:
+        notifications = configuration().project().notifications
+    except ConfigError:
+        return
+    if not notifications.is_empty and not isinstance(error, BusyError):
+        Announcer(notifications).end(_early_report(error), None)
+
+
+def _early_report(error: HpcbakeError) -> ShipReport:
     clock = SystemClock()
     started = clock.now()
     record = _run_record(run_id(started, secrets.randbits(80)), started, clock, 0.0)
-    report = ShipReport(__version__, record, (), (), error=error_record("resolve", error))
-    click.echo(render_report(report), nl=False)
+    return ShipReport(__version__, record, (), (), error=error_record("resolve", error))
 
 
 def _run_record(
@@ -254,41 +273,6 @@ def _run_record(
     )
 
 
-def _publish(report: ShipReport, choices: RunChoices, kept: Path, problems: Sequence[str]) -> int:
-    """Print the report and write its files. What was done stays done and is told, also where no file can be written."""
-    text = render_report(report)
-    found = [*problems, *_write_report(kept, text)]
-    if choices.report_path is not None:
-        found += _write_report(choices.report_path, text)
-    if not choices.faces.is_empty:
-        found += _write_faces(report, choices.faces, kept.parent.parent)
-    if choices.as_json:
-        click.echo(text, nl=False)
-    else:
-        print_report(report, make_console())
-    for problem in found:
-        click.echo(f"error: {problem}", err=True)
-    if found:
-        click.echo(f"help: make room or mend the permissions; the run itself ended with {report.code.name}", err=True)
-    return int(ExitCode.CANTWRITE if found and report.code is ExitCode.OK else report.code)
-
-
-def _write_report(path: Path, text: str) -> list[str]:
-    """Write one report file; what went wrong in words."""
-    try:
-        write_whole(path, text)
-    except OSError as error:
-        return [f"cannot write the report to {path}: {error.strerror}"]
-    return []
-
-
-def _write_faces(report: ShipReport, faces: Faces, runs: Path) -> list[str]:
-    """Write what the flags ask for. This run is told also where its report could not be kept."""
-    known = read_kept_runs(runs, report.run.project, last=LAST_RUNS, boot_id=boot_id())
-    others = [other for other in known.reports if other.run.id != report.run.id]
-    return write_faces(faces, report, KeptRuns((report, *others), known.lost), now=SystemClock().now())
-
-
 def _file_records(paths: Sequence[str]) -> tuple[FileRecord, ...]:
     found = [Path(path) for path in paths if Path(path).is_file()]
     return tuple(FileRecord(str(path), sha256(path.read_bytes()).hexdigest()) for path in found)
@@ -299,21 +283,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's uid without a name
         return str(os.getuid())
-
-
-class signals_raise:  # noqa: N801  (reads as what it does)
-    """While it is entered, SIGINT, SIGTERM and SIGHUP end the run with a report; a second SIGINT ends it at once."""
-
-    def __enter__(self) -> None:
-        self._before = {number: signal.getsignal(number) for number in _SIGNALS}
-        for number in _SIGNALS:
-            signal.signal(number, self._raise)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    @staticmethod
-    def _raise(number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-        raise InterruptedByUserError(signal.Signals(number).name, signal_number=number)

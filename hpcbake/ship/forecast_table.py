@@ -26,6 +26,14 @@ def render_forecast(forecast: Forecast) -> RenderableType:
     return Group(*parts)
 
 
+def render_ahead(forecast: Forecast, *, is_later: bool = False) -> RenderableType:
+    """The same for a ship that is about to do it: what stands in the way is told by its report. `is_later`: these
+    sites answered after the others."""
+    parts: list[RenderableType] = [_table(forecast)] if any(site.images for site in forecast.sites) else []
+    words = f"plan{' for ' + ', '.join(site.name for site in forecast.sites) if is_later else ''}"
+    return Group(*parts, *_ways(forecast), Text(f"\n{words}: {_sums(forecast)}\n"))
+
+
 def print_forecast(forecast: Forecast, console: Console) -> None:
     """Print the plan on this console."""
     console.print(render_forecast(forecast))
@@ -121,13 +129,17 @@ def _block(cause: tuple[str, str, str, str], sites: list[str]) -> Text:
 
 
 def _closing(forecast: Forecast) -> Text:
-    summary, code = forecast.summary(), forecast.code
+    code = forecast.code
+    return Text(f"\nplan: {_sums(forecast)} · nothing was changed · exit {int(code)} {code.name}")
+
+
+def _sums(forecast: Forecast) -> str:
+    """How many images to do what with, bytes to move, and jobs."""
+    summary = forecast.summary()
     said = ", ".join(f"{summary[action.value]} {action.value}" for action in Action if summary[action.value])
     moved = _total(forecast, summary["bytes"])
     jobs = f"{summary['jobs']} smoke job{'' if summary['jobs'] == 1 else 's'}"
-    return Text(
-        f"\nplan: {said or 'nothing to do'} · {moved} · {jobs} · nothing was changed · exit {int(code)} {code.name}"
-    )
+    return f"{said or 'nothing to do'} · {moved} · {jobs}"
 
 
 def _total(forecast: Forecast, known_bytes: int) -> str:

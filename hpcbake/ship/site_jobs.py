@@ -37,7 +37,7 @@ def wait_for_jobs(at: AtSite, items: Sequence[ImageProgress], node: SiteNode) ->
     by_name = {item.image.name: item for item in waiting}
 
     def on_progress(submission: Submission, text: str) -> None:
-        facts = {"job": submission.job_id, "state": text}
+        facts = {"job": submission.job_id, "state": text.removeprefix(f"job {submission.job_id} ")}
         at.say("smoke", text, by_name.get(submission.image), facts=facts)
 
     clock = at.world.clock

@@ -1,0 +1,27 @@
+"""Progress as plain lines, one per event; and as nothing but the failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import RenderableType
+
+from hpcbake.report.progress.event import Event, Progress, plain_line
+
+
+class PlainProgress(Progress):
+    """For logs, cron, pipes and terminals that cannot move their cursor."""
+
+    def hear(self, event: Event) -> None:
+        self.write(plain_line(event))
+
+
+class QuietProgress(Progress):
+    """Only what failed."""
+
+    def hear(self, event: Event) -> None:
+        if event.status == "failed":
+            self.write(plain_line(event))
+
+    def show(self, what: RenderableType, out: Callable[[RenderableType], None], *, is_here: bool) -> None:
+        """A plan is no failure."""
