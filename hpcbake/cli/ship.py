@@ -27,6 +27,7 @@ from hpcbake.cli.options import (
     site_options,
 )
 from hpcbake.cli.project_templates import require_project_templates
+from hpcbake.cli.retention import ServedSites, clear_after
 from hpcbake.cli.run import RunChoices, announce_early_failure, perform_run, report_early_failure
 from hpcbake.cli.world import make_world
 from hpcbake.errors import HpcbakeError, UsageError
@@ -119,7 +120,9 @@ def command(
     if dry_run:
         print_dry_run(plan, shipments, sites, project, choices)
         return 0
-    return perform_run(plan, shipments, sites, project, choices, images=images)
+    served = ServedSites()
+    code = perform_run(plan, shipments, sites, project, choices, images=images, frame=served.frame)
+    return clear_after(code, served.among(sites), project.retention)
 
 
 def refuse_odd_stages(until: str, only_stage: str | None, *, all_or_none: bool) -> None:

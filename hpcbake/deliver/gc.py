@@ -108,7 +108,7 @@ def _pieces(answer: Answer) -> list[Answer]:
     """The answer cut before every line that begins a thing."""
     begins = {"image", *(kind.value for kind in ItemKind)}
     starts = [index for index, (word, _) in enumerate(answer.lines) if word in begins]
-    ends = [*starts[1:], len(answer.lines)]
+    ends = [*starts, len(answer.lines)][1:]  # as many as beginnings, also where a store is empty
     return [Answer(answer.lines[start:end]) for start, end in zip(starts, ends, strict=True)]
 
 

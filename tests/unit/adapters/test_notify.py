@@ -112,7 +112,6 @@ def test_an_address_that_is_gone_is_named_by_its_cause() -> None:
         port = listener.getsockname()[1]
     delivery = send(message(f"http://127.0.0.1:{port}/hook/secret-part"))
     assert (delivery.problem, delivery.attempts) == ("connection refused", 5)
-    assert "does not resolve" in send(message("http://nowhere.invalid/secret-part"), patience_s=20).problem
 
 
 def test_one_address_does_not_hold_up_another() -> None:

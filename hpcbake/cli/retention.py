@@ -1,0 +1,46 @@
+"""After a ship: sites that were given something new lose what nobody needs any more, where the project says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from hpcbake.cli.frame import Frame
+from hpcbake.cli.nightly_retention import clear_up
+from hpcbake.cli.signals import signals_raise
+from hpcbake.errors import InterruptedByUserError
+from hpcbake.model.site import Site
+from hpcbake.report.records import ShipReport
+from hpcbake.ship.project_parts import Retention
+
+
+class ServedSites:
+    """The sites where a run changed what users have; `frame` goes around the run."""
+
+    def __init__(self) -> None:
+        self._names: frozenset[str] = frozenset()
+
+    @property
+    def frame(self) -> Frame:
+        return Frame(conclude=self._conclude)
+
+    def among(self, sites: Sequence[Site]) -> list[Site]:
+        return [site for site in sites if site.name in self._names]
+
+    def _conclude(self, report: ShipReport) -> ShipReport:
+        self._names = frozenset(site.name for site in report.sites if any(image.changed for image in site.images))
+        return report
+
+
+def clear_after(code: int, sites: Sequence[Site], retention: Retention) -> int:
+    """Clear these sites unless a signal has ended the run; the run's code, whatever becomes of that."""
+    if code > 128:
+        return code
+    with signals_raise():
+        try:
+            for problem in clear_up(sites, retention):
+                click.echo(f"warning: {problem}", err=True)
+        except InterruptedByUserError as stopped:
+            return code or int(stopped.exit_code)
+    return code
