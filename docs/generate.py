@@ -33,6 +33,7 @@ from hpcbake.check import rules as check
 from hpcbake.check.policy import POLICY
 from hpcbake.check.schema import render_check_schema
 from hpcbake.cli.main import VERBS
+from hpcbake.doctor import render_doctor_schema
 from hpcbake.errors import RETRYABLE_CODES, ExitCode, HpcbakeError
 from hpcbake.model.site import Gpu, Injection, Login, Profile, Runtime, Slurm, Store
 from hpcbake.report.schema import KIND_FAMILIES, render_report_schema
@@ -281,6 +282,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/licences.md": render_licences,
     "docs/reference/report.schema.json": render_report_schema,
     "docs/reference/plan.schema.json": render_plan_schema,
+    "docs/reference/doctor.schema.json": render_doctor_schema,
     "docs/reference/validation.schema.json": render_validation_schema,
     "site-configs/site.schema.json": render_site_schema,
     "site-configs/project.schema.json": render_project_schema,

@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "history": ("hpcbake.cli.history", "Show what users of each site were given, and when."),
     "rollback": ("hpcbake.cli.rollback", "Make an earlier release the current one again."),
     "gc": ("hpcbake.cli.gc", "Remove releases that nobody needs."),
+    "doctor": ("hpcbake.cli.doctor", "Look for what will go wrong, here and at every site."),
     "validate": ("hpcbake.cli.validate", "Look for mistakes in every config file at once."),
     "explain": ("hpcbake.cli.explain", "Say what an error means and what to do, by its code."),
     "print": ("hpcbake.cli.print", "Show the plan: bake files with everything resolved."),

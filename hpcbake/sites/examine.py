@@ -13,6 +13,7 @@ from hpcbake.model.ports import Node
 from hpcbake.model.site import Site
 from hpcbake.model.version import Version
 from hpcbake.sites.facts import Partition, driver_of, parse_partitions, version_in
+from hpcbake.sites.flaws import find_flaw
 from hpcbake.sites.scripts import Answer, read_answer, render_site_script
 
 _EXAMINE_S = 180.0
@@ -20,13 +21,6 @@ _ROOM_KB = 10 * 1024 * 1024
 _ROOM_INODES = 1000
 _SKEW_S = 300.0
 
-#: Runtimes that are known to do harm, by version, and what they do.
-_FLAWS: dict[str, str] = {
-    "1.4.0": "pulls past the mirrors of its configuration",
-    "1.4.1": "pulls past the mirrors of its configuration",
-    "1.5.0": "says that a damaged SIF was written well",
-    "1.5.1": "crashes on large images",
-}
 _OLDEST_SINGULARITY = Version((3, 8))
 
 
@@ -111,9 +105,13 @@ def judge(site: Site, answer: Answer, *, time_limit_s: int, now_s: float) -> Ite
 
 def _clock(answer: Answer, now_s: float) -> Iterator[Line]:
     said = answer.find("clock")
-    if said.isdigit() and abs(int(said) - now_s) > _SKEW_S:
-        text = f"the login node's clock differs from this machine's by {int(said) - now_s:+.0f} s"
+    if not said.isdigit():
+        return
+    text = f"the login node's clock differs from this machine's by {int(said) - now_s:+.0f} s"
+    if abs(int(said) - now_s) > _SKEW_S:
         yield warn("clock", text, "nothing is decided by comparing the two; set the wrong one right all the same")
+    else:
+        yield ok("clock", text)
 
 
 # ---- folders --------------------------------------------------------------------------------------------------------
@@ -195,26 +193,36 @@ def _prelude(answer: Answer) -> Iterator[Line]:
         yield warn("prelude", text, "try its lines on the login node, in `sh`")
 
 
+def judge_runtime(path: str, said: str, *, is_setuid: bool) -> Line:
+    """A container runtime by what it says of its version: the site's, or the build host's."""
+    version = version_in(said)
+    if version is None:
+        text = f"{path} does not tell its version: {said or 'nothing'}"
+        return warn("runtime", text, f"run {path} --version there")
+    if "singularity" in said and version < _OLDEST_SINGULARITY:
+        return fail("runtime", f"{path} is {said}", f"ask for apptainer, or singularity {_OLDEST_SINGULARITY} or newer")
+    flaw = find_flaw(version, is_setuid=is_setuid) if "apptainer" in said else None
+    if flaw is not None:
+        return warn(
+            "runtime", f"{path} is {version}, which {flaw.does} ({flaw.source})", "ask the site for a newer one"
+        )
+    return ok("runtime", f"{path}, {said}")
+
+
 def _runtime(site: Site, answer: Answer) -> Iterator[Line]:
     program, path, said = site.runtime.program, answer.find("program"), answer.find("version")
     if not path:
         text = f"no {program} on PATH after the prelude, which said: {answer.find('prelude_said') or 'nothing'}"
         yield fail("runtime", text, "correct `runtime.program` and `runtime.prelude`; hpcbake sites probe looks for it")
         return
-    version = version_in(said)
-    if version is None:
-        yield warn(
-            "runtime", f"{path} does not tell its version: {said or 'nothing'}", f"run {program} --version there"
-        )
-    elif "singularity" in said and version < _OLDEST_SINGULARITY:
-        yield fail("runtime", f"{path} is {said}", f"ask for apptainer, or singularity {_OLDEST_SINGULARITY} or newer")
-    elif "apptainer" in said and str(version) in _FLAWS:
-        yield warn("runtime", f"{path} is {version}, which {_FLAWS[str(version)]}", "ask the site for a newer one")
+    yield judge_runtime(path, said, is_setuid=answer.find("setuid") == "yes")
+    if answer.find("setuid") == "yes":
+        yield ok("mounts", "by a setuid installation")
+    elif answer.find("userns") == "yes":
+        yield ok("mounts", "by user namespaces")
     else:
-        yield ok("runtime", f"{path}, {said}")
-    if answer.find("setuid") != "yes" and answer.find("userns") != "yes":
         text = "images cannot be mounted there: no setuid installation, and user namespaces are off"
-        yield warn("runtime", text, "ask the site: sysctl user.max_user_namespaces; compute nodes may differ")
+        yield warn("mounts", text, "ask the site: sysctl user.max_user_namespaces; compute nodes may differ")
 
 
 # ---- Slurm ----------------------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def test_the_lab_s_sites_are_as_they_say(folder: Folder) -> None:
     for name in SITES:
         folder.write(name, login={"transport": "openssh" if name == "birch" else "fabric"})
     code, levels = folder.check()
-    topics = ("config", "login", "store", "runtime", "slurm", "partition", "profile")
+    topics = ("config", "login", "clock", "store", "runtime", "mounts", "slurm", "partition", "profile")
     assert (code, levels) == (0, {name: dict.fromkeys(topics, "ok") for name in SITES})
     for name in SITES:
         assert folder.lab.ssh(name, f"ls -d {Path(folder.root).parent}").returncode != 0

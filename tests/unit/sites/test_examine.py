@@ -61,7 +61,8 @@ def complaints(site: Site = SITE, **changes: str) -> list[tuple[str, str]]:
 
 def test_a_good_site_has_nothing_to_complain_of() -> None:
     """Every topic is told, and every line is ok."""
-    assert {line.topic for line in lines_of()} == {"store", "runtime", "slurm", "partition", "profile"}
+    topics = {"clock", "store", "runtime", "mounts", "slurm", "partition", "profile"}
+    assert {line.topic for line in lines_of()} == topics
     assert complaints() == []
 
 
@@ -82,7 +83,7 @@ def test_a_good_site_has_nothing_to_complain_of() -> None:
         ({"version": ""}, ("runtime", "warn")),
         ({"version": "singularity version 3.7.3"}, ("runtime", "FAIL")),
         ({"version": "apptainer version 1.5.0"}, ("runtime", "warn")),
-        ({"userns": "no"}, ("runtime", "warn")),
+        ({"userns": "no"}, ("mounts", "warn")),
         ({"sbatch": ""}, ("slurm", "FAIL")),
         ({"test_rc": "1", "test_said": b64("allocation failure: Invalid partition name specified")}, ("slurm", "FAIL")),
         ({"slurm_config": b64("AccountingStorageType = accounting_storage/none")}, ("slurm", "warn")),
