@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from hpcbake.build.build import build
 from hpcbake.build.document import SITE_PLATFORM, Shipment
 from hpcbake.errors import BugError, HpcbakeError, InterruptedByUserError
 from hpcbake.model.artefacts import BuiltImage
+from hpcbake.model.late import dataclass
 from hpcbake.model.plan import Plan
 from hpcbake.model.site import Site
 from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, SiteRecord, TargetRecord, error_record
@@ -24,6 +25,7 @@ from hpcbake.ship.ports import Listener, World
 from hpcbake.ship.prospect import SifSizes
 from hpcbake.ship.settings import ShipSettings
 from hpcbake.ship.site_run import SiteRun, Together
+from hpcbake.ship.tags import TagWords, tags_to_move
 
 #: Sites worked on at the same time.
 DEFAULT_PARALLEL_SITES = 16
@@ -87,7 +89,10 @@ def ship(
         # A thread for each: how many of them work at a time is a matter of places.
         records = run_sites(runs, sites, len(sites))
         if settings.until == "promote":
-            targets = tuple(_move_tags(t, i, records, world, listener) for t, i in zip(targets, images, strict=True))
+            targets = tuple(
+                _move_tags(target, image, records, settings, world, listener)
+                for target, image in zip(targets, images, strict=True)
+            )
     except InterruptedByUserError as signal:
         return ShipResult(targets, tuple(run.record() for run in runs), interrupted=signal)
     return ShipResult(targets, tuple(records))
@@ -98,13 +103,16 @@ def _build(
 ) -> list[BuiltImage]:
     names = ", ".join(shipment.name for shipment in shipments)
     journal.note("do", stage="build", targets=[shipment.name for shipment in shipments])
-    listener.step("build", names)
+    listener.step("build", names, status="begin")
     began = world.clock.monotonic()
     images = build(plan, shipments, builder=world.builder, registry=world.registry)
     journal.note("done", stage="build", digests={image.name: str(image.digest) for image in images})
     for image in images:
         listener.step("build", f"{image.digest} confirmed by {image.reference.registry}", image=image.name)
-    listener.step("build", f"done ({world.clock.monotonic() - began:.1f} s)")
+    seconds = world.clock.monotonic() - began
+    listener.step(
+        "build", f"done ({seconds:.1f} s)", status="done", facts={"outcome": "ok", "seconds": round(seconds, 3)}
+    )
     return images
 
 
@@ -157,15 +165,22 @@ def _with_error(image: ImageRecord, error: ErrorRecord) -> ImageRecord:
 
 
 def _move_tags(
-    target: TargetRecord, image: BuiltImage, records: Sequence[SiteRecord], world: World, listener: Listener
+    target: TargetRecord,
+    image: BuiltImage,
+    records: Sequence[SiteRecord],
+    settings: ShipSettings,
+    world: World,
+    listener: Listener,
 ) -> TargetRecord:
-    """Move the release tags once every selected site has this digest promoted; tags that are right stay untouched."""
+    """Move the tags that the project's policy names; those that are right stay untouched."""
     at_sites = [record for site in records for record in site.images if record.target == image.name]
-    if not at_sites or any(record.outcome not in (Outcome.OK, Outcome.UNCHANGED) for record in at_sites):
+    words = TagWords(settings.created, settings.run, settings.revision)
+    tags = tags_to_move(image, at_sites, settings.tags, words)
+    if not tags:
         return target
     try:
         moved = False
-        for tag in image.release_tags:
+        for tag in tags:
             if world.registry.head_manifest(tag) != image.digest:
                 manifest = world.registry.fetch_manifest(tag.with_digest(image.digest))
                 world.registry.put_manifest(tag, manifest.content, manifest.media_type)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, TextIO
 
 from rich.console import RenderableType
 
+from hpcbake.model.late import dataclass
 from hpcbake.report.printable import printable
 
 

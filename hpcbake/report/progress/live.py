@@ -86,13 +86,16 @@ def render_rows(rows: Rows, now_s: float, *, width: int, height: int) -> Rendera
         return Text("")
     chosen = rows.most_interesting(max(1, height - _SPARE_LINES))
     columns = [name for name, least in _COLUMNS if width >= least]
-    table = Table(box=None, pad_edge=False, show_header=height > 8, header_style="dim", expand=False, width=width)
+    # No wider than its words: when the terminal becomes narrower, lines that still fit are not broken by it.
+    table = Table(box=None, pad_edge=False, show_header=height > 8, header_style="dim", expand=False)
     for name in columns:
-        is_last = name == columns[-1]
-        table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1 if is_last else None)
-    for row in chosen:
-        cells = _cells(row, now_s)
-        table.add_row(*(cells[name] for name in columns), style=_STYLE[row.state])
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    cells = [_cells(row, now_s) for row in chosen]
+    rest = width - sum(2 + max(map(len, (name, *(str(row[name]) for row in cells)))) for name in columns[:-1])
+    for row, of_row in zip(chosen, cells, strict=True):
+        # The last column alone gives way when the terminal is narrow.
+        of_row[columns[-1]].truncate(max(4, rest), overflow="ellipsis")
+        table.add_row(*(of_row[name] for name in columns), style=_STYLE[row.state])
     left = len(rows) - len(chosen)
     counts = ", ".join(f"{count} {state}" for state, count in rows.counts().items())
     foot = Text(f"{f'and {left} more; ' if left else ''}{counts}; {clock_words(now_s)}", style="dim", no_wrap=True)
@@ -103,7 +106,7 @@ def render_rows(rows: Rows, now_s: float, *, width: int, height: int) -> Rendera
 def _cells(row: Row, now_s: float) -> dict[str, Text]:
     until = now_s if row.ended_s is None else row.ended_s
     return {
-        "site": Text(row.site or "(build)"),
+        "site": Text(row.site or "-"),
         "image": Text(row.image or "-"),
         "stage": Text(row.stage),
         "time": Text(clock_words(until - row.began_s)),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from hpcbake.model.late import dataclass
 from hpcbake.report.progress.event import Event, one_line
 
 #: What a row is at: at work, waiting for others, failed, or at its end. The order is the order of interest.
@@ -40,9 +40,9 @@ class Rows:
 
     def hear(self, event: Event) -> None:
         """Take one event in. What is said of a site goes to all of its images that are on their way."""
-        if not event.site and event.stage not in ("build", "promote"):
+        if not event.site and event.stage != "build":
             return
-        own = (event.site, event.image)
+        own = (event.site, event.image if event.site else "")
         if not event.image and event.site:
             of_site = [row for (site, _), row in self._rows.items() if site == event.site and row.ended_s is None]
             if of_site:
@@ -82,7 +82,7 @@ def _take(row: Row, event: Event) -> None:
         row.state, row.ended_s = FAILED, event.elapsed_s
     elif event.status == "done":
         is_over = outcome in _LAST_WORDS and event.stage != "deliver" and event.stage != "smoke"
-        if event.stage == "promote" or is_over or outcome == "submitted":
+        if event.stage in ("build", "promote") or is_over or outcome == "submitted":
             row.state, row.ended_s = DONE, event.elapsed_s
 
 
