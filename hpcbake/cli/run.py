@@ -133,6 +133,7 @@ def perform_run(
         detach=choices.detach,
         regression_factor=project.regression_factor,
         destinations=project.destinations,
+        tags=project.tags,
     )
     listener.begun(identity, dead.id if dead else None)
     with signals_raise(), listener:

@@ -93,7 +93,7 @@ TAGS = Section(
         ),
         "add": listing(
             text(pattern=_TAG_TEMPLATE, expected="a tag; {date}, {digest}, {run}, {revision} and {tag} are replaced"),
-            "further tags that a promoted digest gets, such as `{tag}-{date}`",
+            "further tags for a digest that a run has promoted, such as `{tag}-{date}`",
         ),
     },
     "which tags of the registry move, and when",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from hpcbake.model.artefacts import SmokeTest
-from hpcbake.ship.project_parts import Destinations
+from hpcbake.model.late import dataclass
+from hpcbake.ship.project_parts import Destinations, TagPolicy
 
 
 @dataclass(frozen=True)
@@ -40,3 +41,5 @@ class ShipSettings:
     regression_factor: float = 1.5
     #: Which image goes to which site.
     destinations: Destinations = field(default_factory=Destinations)
+    #: Which tags move, and when.
+    tags: TagPolicy = field(default_factory=TagPolicy)

@@ -32,7 +32,7 @@ from hpcbake.report.records import ImageRecord, Outcome, RunRecord, ShipReport
 from hpcbake.ship.journal import Journal
 from hpcbake.ship.plan_board import ShowPlan
 from hpcbake.ship.ports import SiteNode, World
-from hpcbake.ship.project_parts import Destinations
+from hpcbake.ship.project_parts import Destinations, TagPolicy
 from hpcbake.ship.settings import ShipSettings
 from hpcbake.ship.ship import ShipResult, ship
 from tests.clocks import FastClock
@@ -143,6 +143,7 @@ class Run:
         self.show_plan: ShowPlan | None = None
         self.patience_s = 5.0
         self.destinations = Destinations()
+        self.tags = TagPolicy()
         self.builder: Builder | None = None
         self.parallel = 16
         self.connect: Callable[[Site], SiteNode] = lambda site: self.sites[site.name]
@@ -163,6 +164,7 @@ class Run:
             only=self.only,
             all_or_none=self.all_or_none,
             destinations=self.destinations,
+            tags=self.tags,
         )
         world = World(
             builder=self.builder or Builder(),
