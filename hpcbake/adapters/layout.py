@@ -28,7 +28,7 @@ from hpcbake.image.stream import unpack
 from hpcbake.image.tar import EntryKind
 from hpcbake.model.reference import Digest
 
-_CHUNK_BYTES = 1024 * 1024
+_CHUNK_BYTES = 256 * 1024
 _MAX_JSON_BYTES = 32 * 1024 * 1024
 _REF_NAME = "org.opencontainers.image.ref.name"
 _IMAGE_NAME = "io.containerd.image.name"

@@ -32,7 +32,8 @@ from hpcbake.image.manifest import (
 )
 from hpcbake.model.reference import Digest, ImageReference
 
-_CHUNK_BYTES = 1024 * 1024
+#: What a processor still has at hand when it has summed it up and begins to unpack it.
+_CHUNK_BYTES = 256 * 1024
 _ACCEPT = ", ".join(sorted(INDEX_TYPES | MANIFEST_TYPES))
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5

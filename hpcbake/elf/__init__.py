@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hpcbake.elf.facts import ElfFacts, FileKind, LoaderFacts, Machine, VersionNeed
 from hpcbake.elf.reader import READER_VERSION, find_elf_facts
-from hpcbake.elf.window import ELF_MAGIC, BytesWindow, FileWindow, OutOfWindowError, StreamWindow, Window
+from hpcbake.elf.window import ELF_MAGIC, BytesWindow, FileWindow, OutOfWindowError, Room, StreamWindow, Window
 
 __all__ = [
     "ELF_MAGIC",
@@ -16,6 +16,7 @@ __all__ = [
     "LoaderFacts",
     "Machine",
     "OutOfWindowError",
+    "Room",
     "StreamWindow",
     "VersionNeed",
     "Window",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import tempfile
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from typing import IO, Protocol
 
 ELF_MAGIC = b"\x7fELF"
@@ -62,64 +63,99 @@ class FileWindow:
         return self._file.read(max(0, min(length, self.size - offset)))
 
 
-class StreamWindow:
-    """Takes a file piece by piece and keeps what the reader will want."""
+class Room:
+    """Memory that the windows of one stream use in turn: fresh memory for each costs more than what is put into it."""
 
-    def __init__(self, size: int, *, whole: bool = False) -> None:
+    def __init__(self) -> None:
+        self._view = memoryview(bytearray(_HEAD_BYTES))
+
+    def put(self, at: int, piece: bytes | memoryview) -> None:
+        """Copy a piece to a place in front of which everything is filled."""
+        end = at + len(piece)
+        if end > len(self._view):
+            larger = memoryview(bytearray(max(end, 2 * len(self._view))))
+            larger[:at] = self._view[:at]
+            self._view = larger
+        self._view[at:end] = piece
+
+    def get(self, at: int, end: int) -> bytes:
+        """A copy of what lies there."""
+        return bytes(self._view[at:end])
+
+
+class StreamWindow:
+    """Takes a file piece by piece and keeps copies of what the reader will want, in `room` until the next window."""
+
+    def __init__(self, size: int, *, whole: bool = False, room: Room | None = None) -> None:
         self.size = size
+        #: Whether nothing of what is still to come will be kept.
+        self.is_complete = False
+        self._room = room or Room()
+        #: Bytes kept so far.
+        self.kept = 0
+        # Where kept ranges start in the file and in the room.
         self._starts: list[int] = []
-        self._pieces: list[bytes | memoryview] = []
+        self._places: list[int] = []
         self._position = 0
+        self._head = b""
+        #: Ranges to keep, in order and apart, once the program headers are known.
         self._wanted: list[tuple[int, int]] | None = None
         self._spool: IO[bytes] | None = None
         if whole:
             self._keep_whole()
 
     def feed(self, piece: bytes | memoryview) -> None:
-        """The next bytes of the file. Pieces are kept by reference: hand over memory that will not change."""
+        """The next bytes of the file. What is wanted of them is copied."""
         start, end = self._position, self._position + len(piece)
         self._position = end
+        if self._spool is None and self._wanted is None:
+            self._head += piece[: _HEAD_BYTES - start]
+            if end < min(_HEAD_BYTES, self.size):
+                return
+            self._plan()
+            piece, start = piece[len(self._head) - start :], len(self._head)
         if self._spool is not None:
             self._spool.write(piece)
             return
-        if self._wanted is None or start < _HEAD_BYTES or any(a < end and start < b for a, b in self._wanted):
-            self._starts.append(start)
-            self._pieces.append(piece)
-        if self._wanted is None and (end >= _HEAD_BYTES or end >= self.size):
-            self._plan(self.read(0, min(end, _HEAD_BYTES)))
+        for first, last in self._wanted or ():
+            if first < end and start < last:
+                self._keep(max(first, start), piece[max(0, first - start) : last - start])
+        self.is_complete = not self._wanted or self._wanted[-1][1] <= end
 
     def read(self, offset: int, length: int) -> bytes:
         length = max(0, min(length, self.size - offset))
         if self._spool is not None:
             self._spool.seek(offset)
             return self._spool.read(length)
-        parts: list[bytes] = []
-        end = offset + length
-        while offset < end:
-            index = bisect_right(self._starts, offset) - 1
-            piece = self._pieces[index] if index >= 0 else b""
-            inside = offset - self._starts[index] if index >= 0 else 0
-            part = bytes(piece[inside : inside + end - offset])
-            if not part:
-                raise OutOfWindowError(f"{length} bytes at {offset}")
-            parts.append(part)
-            offset += len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        index = bisect_right(self._starts, offset) - 1
+        at = self._places[index] + offset - self._starts[index] if index >= 0 else self.kept
+        end = self._places[index + 1] if index + 1 < len(self._places) else self.kept
+        if length and at + length > end:
+            raise OutOfWindowError(f"{length} bytes at {offset}")
+        return self._room.get(at, at + length)
 
     def close(self) -> None:
         """Give a temporary file back at once."""
         if self._spool is not None:
             self._spool.close()
 
+    def _keep(self, start: int, piece: bytes | memoryview) -> None:
+        at = self.kept
+        if not self._starts or self._starts[-1] + at - self._places[-1] != start:
+            self._starts.append(start)
+            self._places.append(at)
+        self._room.put(at, piece)
+        self.kept = at + len(piece)
+
     def _keep_whole(self) -> None:
         self._spool = tempfile.SpooledTemporaryFile(max_size=_WHOLE_IN_MEMORY_BYTES)  # noqa: SIM115  (closed by close)
-        for piece in self._pieces:
-            self._spool.write(piece)
-        self._starts, self._pieces = [], []
+        self._spool.write(self._head)
 
-    def _plan(self, head: bytes) -> None:
-        """Decide from the program headers which ranges to keep."""
+    def _plan(self) -> None:
+        """Decide from the program headers which ranges to keep behind the head."""
+        head = self._head
         self._wanted = []
+        self._keep(0, head)
         layout = _segment_layout(head)
         if layout is None:
             return
@@ -127,25 +163,38 @@ class StreamWindow:
         if offset + count * entry_size > len(head) < self.size:
             self._keep_whole()
             return
-        is_first = is_first_data = True
-        order = "<" if head[5] == 1 else ">"
-        for index in range(count):
-            at = offset + index * entry_size
-            if at + entry_size > len(head):
-                break
-            if is_64:
-                kind, flags, start, _, _, length = struct.unpack_from(order + "IIQQQQ", head, at)
-            else:
-                kind, start, _, _, length, _, flags = struct.unpack_from(order + "IIIIIII", head, at)
-            if kind == _PT_LOAD:
-                is_data = not flags & 1
-                if is_first or (is_data and is_first_data):
-                    self._wanted.append((start, start + min(length, _FIRST_SEGMENT_BYTES)))
-                elif is_data and length <= _OTHER_SEGMENT_BYTES:
-                    self._wanted.append((start, start + length))
-                is_first, is_first_data = False, is_first_data and not is_data
-            elif kind in _SMALL_SEGMENTS:
-                self._wanted.append((start, start + min(length, 1024 * 1024)))
+        self._wanted = _joined(_wanted_ranges(head, offset, count, entry_size, is_64), len(head), self.size)
+
+
+def _wanted_ranges(head: bytes, offset: int, count: int, entry_size: int, is_64: bool) -> Iterator[tuple[int, int]]:
+    """The segments that hold a loader's tables, as ranges of the file."""
+    is_first = is_first_data = True
+    form = struct.Struct(("<" if head[5] == 1 else ">") + ("IIQQQQ" if is_64 else "IIIIIII"))
+    for at in range(offset, min(offset + count * entry_size, len(head) - entry_size + 1), entry_size):
+        if is_64:
+            kind, flags, start, _, _, length = form.unpack_from(head, at)
+        else:
+            kind, start, _, _, length, _, flags = form.unpack_from(head, at)
+        if kind == _PT_LOAD:
+            is_data = not flags & 1
+            if is_first or (is_data and is_first_data):
+                yield start, start + min(length, _FIRST_SEGMENT_BYTES)
+            elif is_data and length <= _OTHER_SEGMENT_BYTES:
+                yield start, start + length
+            is_first, is_first_data = False, is_first_data and not is_data
+        elif kind in _SMALL_SEGMENTS:
+            yield start, start + min(length, 1024 * 1024)
+
+
+def _joined(ranges: Iterable[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
+    """What lies between `start` and `end` of ranges, in order and each byte once."""
+    joined: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        first, last = max(first, start), min(last, end)
+        if first < last:
+            joined.append((first, last))
+            start = last
+    return joined
 
 
 def _segment_layout(head: bytes) -> tuple[int, int, int, bool] | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
-from hpcbake.elf import ELF_MAGIC, ElfFacts, OutOfWindowError, StreamWindow, find_elf_facts
+from hpcbake.elf import ELF_MAGIC, ElfFacts, OutOfWindowError, Room, StreamWindow, find_elf_facts
 from hpcbake.elf.facts import facts_from_json
 from hpcbake.image.stream import ByteStream
 from hpcbake.image.tar import EntryKind, TarEntry, TarWalker
+from hpcbake.model.late import dataclass
 
 #: Longest path that Linux can open.
 MAX_PATH = 4096
@@ -118,7 +119,7 @@ class MissedFilesError(Exception):
 
 
 def read_layer(
-    chunks: Iterator[bytes], what: str, limits: ScanLimits, whole: frozenset[str] = frozenset()
+    chunks: Iterator[bytes | memoryview], what: str, limits: ScanLimits, whole: frozenset[str] = frozenset()
 ) -> LayerFacts:
     """Walk an unpacked layer to its end.
 
@@ -127,7 +128,7 @@ def read_layer(
     """
     facts = LayerFacts()
     stream = ByteStream(chunks)
-    walker = TarWalker(stream, what)
+    walker, room = TarWalker(stream, what), Room()
     missed: set[str] = set()
     overlong = escaping = 0
     for entry in walker:
@@ -141,7 +142,7 @@ def read_layer(
         if entry.kind == EntryKind.FILE:
             facts.size += entry.size
         try:
-            facts.entries.append(_read_entry(walker, entry, path, entry.name in whole))
+            facts.entries.append(_read_entry(walker, entry, path, entry.name in whole, room))
         except OutOfWindowError:
             missed.add(entry.name)
         if len(facts.entries) > limits.entries:
@@ -188,7 +189,7 @@ def first_line(head: bytes) -> bytes | None:
     return head[:_SHEBANG_BYTES].partition(b"\n")[0] if head[:2] == b"#!" else None
 
 
-def _read_entry(walker: TarWalker, entry: TarEntry, path: str, whole: bool) -> LayerEntry:
+def _read_entry(walker: TarWalker, entry: TarEntry, path: str, whole: bool, room: Room) -> LayerEntry:
     if entry.kind != EntryKind.FILE:
         return LayerEntry(path, entry.kind, entry.mode, entry.target)
     elf = content = None
@@ -202,7 +203,7 @@ def _read_entry(walker: TarWalker, entry: TarEntry, path: str, whole: bool) -> L
         if wanted:
             content = _gather(head, pieces, wanted)
         elif start == ELF_MAGIC or len(start) < min(4, entry.size):
-            elf = _read_elf(entry.size, head, pieces, whole)
+            elf = _read_elf(entry.size, head, pieces, whole, room)
         elif start[:2] == b"#!" and entry.mode & 0o111:
             content = first_line(_gather(head, pieces, _SHEBANG_BYTES))
     return LayerEntry(path, entry.kind, entry.mode, "", elf, content, entry.has_capability)
@@ -215,11 +216,11 @@ def _is_plain(start: bytes | None, mode: int) -> bool:
     return start != ELF_MAGIC and not (start[:2] == b"#!" and mode & 0o111)
 
 
-def _read_elf(size: int, head: memoryview, pieces: Iterator[memoryview], whole: bool) -> ElfFacts | None:
-    window = StreamWindow(size, whole=whole)
+def _read_elf(size: int, head: memoryview, pieces: Iterator[memoryview], whole: bool, room: Room) -> ElfFacts | None:
+    window = StreamWindow(size, whole=whole, room=room)
     try:
         window.feed(head)
-        for piece in pieces:
+        while not window.is_complete and (piece := next(pieces, None)) is not None:
             window.feed(piece)
         return find_elf_facts(window)
     finally:

@@ -28,8 +28,11 @@ _DAMAGE: tuple[type[Exception], ...] = (
     EOFError,
 )
 
-#: Unpacked bytes handed on at a time: bounds memory also for input that expands a thousandfold.
-PIECE_BYTES = 512 * 1024
+#: Unpacked bytes handed on at a time: bounds memory also for input that expands a thousandfold. A piece and what it was
+#: made of stay in a processor's own cache, which is worth a tenth of the time.
+PIECE_BYTES = 256 * 1024
+#: Compressed bytes given to an engine at a time: what it did not use it copies.
+_STEP_BYTES = 64 * 1024
 _GZIP_WITH_HEADER = 31
 
 
@@ -38,55 +41,53 @@ class EndOfStreamError(Exception):
 
 
 class ByteStream:
-    """Reads exact amounts from an iterator of chunks. Chunks are handed on by reference where possible."""
+    """Reads exact amounts from an iterator of chunks, each of which may be gone when the next one is asked for."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
+    def __init__(self, chunks: Iterator[bytes | memoryview]) -> None:
         self._chunks = chunks
-        self._chunk = b""
         self._view = memoryview(b"")
-        self._at = 0
-        #: Bytes consumed so far.
-        self.position = 0
+        self._at = self._end = 0
+        self._passed = 0
+
+    @property
+    def position(self) -> int:
+        """Bytes consumed so far."""
+        return self._passed + self._at
 
     def take(self, length: int) -> bytes:
         """Exactly `length` bytes. Raises EndOfStreamError when there are fewer."""
         end = self._at + length
-        if end <= len(self._chunk):
-            content = self._chunk[self._at : end]
+        if end <= self._end:
+            content = bytes(self._view[self._at : end])
             self._at = end
-            self.position += length
             return content
-        return b"".join(bytes(piece) for piece in self.pieces(length))
+        return b"".join([bytes(piece) for piece in self.pieces(length)])
 
     def peek(self, length: int) -> bytes:
         """The next bytes without passing over them: at most `length`, and only as far as the current chunk reaches."""
-        return self._chunk[self._at : self._at + length]
+        return bytes(self._view[self._at : self._at + length])
 
     def pieces(self, length: int) -> Iterator[memoryview]:
-        """`length` bytes as views. Raises EndOfStreamError when there are fewer. Must be used up."""
+        """`length` bytes as views, each valid until the next is asked for. Raises EndOfStreamError for fewer.
+
+        Only what was handed out counts as consumed.
+        """
         while length:
-            available = len(self._chunk) - self._at
-            if not available:
+            if self._at == self._end:
                 self._next()
                 continue
-            count = min(available, length)
-            piece = self._view[self._at : self._at + count]
-            self._at += count
-            self.position += count
-            length -= count
-            yield piece
+            at = self._at
+            self._at = min(self._end, at + length)
+            length -= self._at - at
+            yield self._view[at : self._at]
 
     def skip(self, length: int) -> None:
         """Pass over `length` bytes."""
-        while length:
-            available = len(self._chunk) - self._at
-            if not available:
-                self._next()
-                continue
-            count = min(available, length)
-            self._at += count
-            self.position += count
-            length -= count
+        end = self._at + length
+        while end > self._end:
+            end -= self._end
+            self._next()
+        self._at = end
 
     def drain(self) -> None:
         """Pass over the rest."""
@@ -99,24 +100,26 @@ class ByteStream:
     def is_at_end(self) -> bool:
         """Whether nothing more will come."""
         try:
-            while self._at == len(self._chunk):
+            while self._at == self._end:
                 self._next()
         except EndOfStreamError:
             return True
         return False
 
     def _next(self) -> None:
+        self._passed += self._end
+        self._at = self._end = 0
         chunk = next(self._chunks, None)
         if chunk is None:
             raise EndOfStreamError
-        self._chunk, self._view, self._at = chunk, memoryview(chunk), 0
+        self._view, self._end = memoryview(chunk), len(chunk)
 
 
-def unpack(chunks: Iterator[bytes], what: str) -> Iterator[bytes]:
+def unpack(chunks: Iterator[bytes], what: str) -> Iterator[bytes | memoryview]:
     """Decompress by magic number, not by the media type that a manifest claims: gzip, zstd, bzip2, xz, or plain.
 
-    Raises IntegrityError when the compressed data is damaged or ends early. Never yields more than PIECE_BYTES at once
-    for compressed input.
+    A piece is valid until the next is asked for; none of compressed input is larger than PIECE_BYTES. Raises
+    IntegrityError when the compressed data is damaged or ends early.
     """
     head = b""
     for chunk in chunks:
@@ -151,11 +154,11 @@ def _prepended(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _unpack_members(chunks: Iterator[bytes], new: Callable[[], Any]) -> Iterator[bytes]:
     """One or many members in a row (pigz, eStargz), each with output of bounded size."""
-    engine, is_fresh, buffer = new(), True, b""
-    for chunk in chunks:
-        buffer = chunk
+    engine, is_fresh = new(), True
+    for step in _steps(chunks):
+        buffer: bytes | memoryview = step
         while buffer or not getattr(engine, "needs_input", True):
-            if is_fresh and not buffer.strip(b"\0"):
+            if is_fresh and not bytes(buffer).strip(b"\0"):
                 break  # padding after the last member
             piece = engine.decompress(buffer, PIECE_BYTES)
             is_fresh = False
@@ -174,6 +177,13 @@ def _unpack_members(chunks: Iterator[bytes], new: Callable[[], Any]) -> Iterator
             return
         if not piece:
             raise EOFError("the compressed data ends early")
+
+
+def _steps(chunks: Iterator[bytes]) -> Iterator[memoryview]:
+    for chunk in chunks:
+        view = memoryview(chunk)
+        for at in range(0, len(view), _STEP_BYTES):
+            yield view[at : at + _STEP_BYTES]
 
 
 class _ZstdFrames:
@@ -200,13 +210,17 @@ class _ZstdFrames:
             raise EOFError("the compressed data ends early")
 
     def _follow(self, chunk: bytes) -> None:
-        at = 0
+        at, end = 0, len(chunk)
         while True:
-            step = min(self._skip, len(chunk) - at)
-            at += step
-            self._skip -= step
-            if at == len(chunk):
+            at += self._skip
+            if at >= end:
+                self._skip = at - end
                 return
+            self._skip = 0
+            if self._in_frame and not self._pending:
+                at = self._pass_blocks(chunk, at, end)
+                if self._skip or at == end:
+                    continue
             header = self._pending + chunk[at : at + 18 - len(self._pending)]
             used = self._read_header(header)
             if not used:
@@ -214,6 +228,21 @@ class _ZstdFrames:
                 return
             at += used - len(self._pending)
             self._pending = b""
+
+    def _pass_blocks(self, chunk: bytes, at: int, end: int) -> int:
+        """Step over the blocks in the middle of a frame, of which an image has ten thousand: what `_read_header` does.
+
+        Returns where it stopped: at the frame's last block, in front of a cut header, or beyond the chunk's end.
+        """
+        while at + 3 <= end:
+            block = chunk[at] | chunk[at + 1] << 8 | chunk[at + 2] << 16
+            if block & 1:
+                break
+            at += 4 if block & 6 == 2 else 3 + (block >> 3)
+        if at > end:
+            self._skip = at - end
+            return end
+        return at
 
     def _read_header(self, header: bytes) -> int:
         """Bytes used by the frame or block header at the start of `header`; 0 when it is not all there."""
@@ -241,10 +270,13 @@ class _ZstdFrames:
         return length
 
 
-def _unpack_zstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _unpack_zstd(chunks: Iterator[bytes]) -> Iterator[memoryview]:
     frames = _ZstdFrames(chunks)
     source: Any = frames
     reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
-    while piece := reader.read(PIECE_BYTES):
-        yield piece
+    # One buffer for all: fresh memory for every piece costs more than the copies of what is kept.
+    buffer = bytearray(PIECE_BYTES)
+    view = memoryview(buffer)
+    while count := reader.readinto(buffer):
+        yield view[:count]
     frames.check_end()

@@ -18,6 +18,7 @@ from hpcbake.elf import (
     FileKind,
     FileWindow,
     OutOfWindowError,
+    Room,
     StreamWindow,
     VersionNeed,
     find_elf_facts,
@@ -216,13 +217,25 @@ def test_out_of_window_is_told() -> None:
     assert facts.needed == ("libc.so.6",) and not facts.problems
 
 
+def test_windows_share_room_in_turn() -> None:
+    """Files of one stream are read one after the other in the same memory, out of one buffer that is written over."""
+    room = Room()
+    for content in (program(gap=300_000), library("libx.so", needs={"libc.so.6": ("GLIBC_2.4",)}), program(gap=10)):
+        window, buffer = StreamWindow(len(content), room=room), bytearray(70_000)
+        for at in range(0, len(content), len(buffer)):
+            piece = content[at : at + len(buffer)]
+            buffer[: len(piece)] = piece
+            window.feed(memoryview(buffer)[: len(piece)])
+        buffer[:] = bytes(len(buffer))
+        assert find_elf_facts(window) == read(content)
+
+
 def test_a_stream_keeps_little_of_a_large_file() -> None:
     """Code and data of a large library pass by."""
     content = program(gap=60 * 1024 * 1024)
     window = streamed(content, 1 << 20)
     assert find_elf_facts(window) == read(content)
-    kept = sum(len(piece) for piece in window._pieces)
-    assert kept < 20 * 1024 * 1024
+    assert window.kept < 20 * 1024 * 1024
 
 
 _SEEDS = (program(kernel=(3, 2, 0), isa_needed=1), *glibc("2.28").values(), library("libx.so", bits=32, machine=I386))

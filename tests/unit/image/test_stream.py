@@ -58,7 +58,7 @@ _FORMATS: dict[str, Callable[[bytes], bytes]] = {
 def test_every_format_in_pieces_of_any_size(name: str, size: int) -> None:
     """The magic number decides, and chunk borders do not matter."""
     packed = _FORMATS[name](_PLAIN)
-    assert b"".join(unpack(chunks(packed, size), "a layer")) == _PLAIN
+    assert b"".join(map(bytes, unpack(chunks(packed, size), "a layer"))) == _PLAIN
 
 
 @pytest.mark.parametrize("name", [name for name in _FORMATS if name not in ("plain", "gzip members")])
