@@ -20,7 +20,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO
 
 from hpcbake.errors import BusyError, CantWriteError
 
@@ -105,10 +104,10 @@ def run_lock(path: Path, *, doing: str, machine: Machine | None = None, now_s: f
     machine = machine or Machine()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise _cannot(path, error) from error
-    with file:
+    try:
         note = _take(file, path, machine)
         me = machine.me()
         since = datetime.fromtimestamp(time.time() if now_s is None else now_s, timezone.utc)
@@ -118,7 +117,9 @@ def run_lock(path: Path, *, doing: str, machine: Machine | None = None, now_s: f
                 yield Held(path, note)
             finally:
                 with suppress(OSError):
-                    file.truncate(0)
+                    os.ftruncate(file, 0)
+    finally:
+        os.close(file)
 
 
 def read_holder(path: Path) -> Holder | None:
@@ -129,7 +130,7 @@ def read_holder(path: Path) -> Holder | None:
         return None
 
 
-def _take(file: IO[str], path: Path, machine: Machine) -> str:
+def _take(file: int, path: Path, machine: Machine) -> str:
     """Lock the file. What a dead holder left is told. Raises BusyError."""
     here, uptime_s = machine.me(), machine.uptime_s()
     is_locked = _lock(file, path)
@@ -144,7 +145,7 @@ def _take(file: IO[str], path: Path, machine: Machine) -> str:
     return f"the last run of this project ({holder.describe(here, uptime_s)}) ended without a word: {why}"
 
 
-def _lock(file: IO[str], path: Path) -> bool | None:
+def _lock(file: int, path: Path) -> bool | None:
     """True: ours. False: a living process has it. None: this file system knows no locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -203,13 +204,16 @@ def _heartbeat(path: Path) -> Iterator[None]:
         ended.set()
 
 
-def _write(file: IO[str], path: Path, holder: Holder) -> None:
+def _write(file: int, path: Path, holder: Holder) -> None:
+    content = json.dumps(asdict(holder)).encode() + b"\n"
     try:
-        file.truncate(0)
-        file.write(json.dumps(asdict(holder)) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+        os.ftruncate(file, 0)
+        if os.pwrite(file, content, 0) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file)
     except OSError as error:
+        with suppress(OSError):
+            os.ftruncate(file, 0)
         raise _cannot(path, error) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,19 @@ from hpcbake.cli.destinations import choose_shipments as choose_destined
 from hpcbake.cli.dry_run import print_dry_run
 from hpcbake.cli.faces import choose_faces, face_options
 from hpcbake.cli.frame import Frame
+from hpcbake.cli.image_verb import split_name
+from hpcbake.cli.nightly_check import NightInputs, check_unattended
 from hpcbake.cli.nightly_environment import prepare_for_cron
+from hpcbake.cli.nightly_install import (
+    TimerChoices,
+    install,
+    make_schedule,
+    print_schedule,
+    read_variables,
+    timer_options,
+    uninstall,
+)
 from hpcbake.cli.nightly_pull import follow, perform_pull, the_site_here
-from hpcbake.cli.nightly_retention import clear_up
 from hpcbake.cli.options import (
     all_or_none_option,
     bake_options,
@@ -33,12 +44,15 @@ from hpcbake.cli.options import (
     run_options,
     site_options,
 )
+from hpcbake.cli.retention import clear_after
 from hpcbake.cli.run import RunChoices, announce_early_failure, perform_run, report_early_failure
 from hpcbake.cli.signals import signals_raise
-from hpcbake.errors import ExitCode, HpcbakeError, InterruptedByUserError, UsageError
+from hpcbake.errors import HpcbakeError, UsageError
+from hpcbake.model.reference import parse_image_reference
 from hpcbake.model.site import Site
 from hpcbake.ship.nightly import Night, choose_shipments, choose_sites, nightly_folder
 from hpcbake.ship.project import Project
+from hpcbake.ship.schedule import schedule_name
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,6 +96,7 @@ def night_options(function: F) -> F:
 @click.command("nightly")
 @click.argument("images", nargs=-1, metavar="[[NAME=]IMAGE...]")
 @night_options
+@timer_options
 @bake_options
 @build_options
 @site_options
@@ -95,6 +110,7 @@ def command(images: tuple[str, ...], **flags: Any) -> int:
     hpcbake nightly                          in the project's folder, from cron
     hpcbake nightly --jitter 900             begin within a quarter of an hour
     hpcbake nightly --pull app=REG/app:1.0   on a cluster that lets nobody in
+    hpcbake nightly --install systemd        every night from now on
 
     A target is built only when its context, its part of the bake file, its Dockerfile or the digest of a base image
     has changed; the run says which. All sites are looked at every night: one that was down gets what it missed. One
@@ -102,6 +118,9 @@ def command(images: tuple[str, ...], **flags: Any) -> int:
     """
     prepare_for_cron()
     choices = _choices(images, flags)
+    timer = TimerChoices(*(flags[name] for name in ("install", "uninstall", "print_only", "check", "at")))
+    if timer.is_wanted:
+        return _set_timer(choices, timer)
     try:
         if choices.dry_run:
             return _run(choices)
@@ -154,6 +173,37 @@ def _choices(images: tuple[str, ...], flags: dict[str, Any]) -> NightChoices:
     )
 
 
+def _set_timer(choices: NightChoices, timer: TimerChoices) -> int:
+    """Install, take away, show or try the timer of this folder."""
+    folder = Path.cwd()
+    kept = nightly_folder(state_folder(os.environ), folder)
+    if timer.uninstall:
+        uninstall(timer.uninstall, schedule_name(folder, kept.name))
+        return 0
+    project = read_project(folder)
+    sites = read_sites(choices.site_configs, choices.site_names)
+    sites = sites if choices.site_names else choose_sites(sites, project.nightly)
+    if choices.pull:
+        site = the_site_here(sites)
+        images = [parse_image_reference(split_name(text)[1]) for text in follow(choices.images, project)]
+        inputs = NightInputs((), tuple(images), (site,), ())
+    else:
+        shipments = find_shipments(read_plan(*choices.bake))
+        names = [variable.name for variable in read_variables(*choices.bake)]
+        inputs = NightInputs(tuple(shipments), (), tuple(sites), tuple(names))
+    if timer.check:
+        return check_unattended(inputs, kept, choices.run.builder)
+    words = sys.argv[sys.argv.index("nightly") + 1 :]
+    jitter_s = project.nightly.jitter_s if choices.jitter_s is None else choices.jitter_s
+    schedule = make_schedule(folder, kept, words, inputs.variables, timer.at or project.nightly.at, jitter_s)
+    assert timer.install
+    if timer.print_only:
+        print_schedule(timer.install, schedule)
+    else:
+        install(timer.install, schedule, inputs.variables)
+    return 0
+
+
 def _run(choices: NightChoices) -> int:
     """The night, once the lock is held."""
     project = read_project(Path.cwd())
@@ -164,7 +214,7 @@ def _run(choices: NightChoices) -> int:
     if choices.pull:
         site = the_site_here(sites)
         code = perform_pull(follow(choices.images, project), site, project, choices.run)
-        return _after(code, [site], project)
+        return clear_after(code, [site], project.retention)
     return _ship(choices, project, sites)
 
 
@@ -187,20 +237,7 @@ def _ship(choices: NightChoices, project: Project, sites: Sequence[Site]) -> int
     )
     frame = Frame(night.adapt, night.conclude)
     code = perform_run(plan, shipments, sites, project, choices.run, frame=frame)
-    return _after(code, [site for site in sites if site.name not in night.unreachable], project)
-
-
-def _after(code: int, sites: Sequence[Site], project: Project) -> int:
-    """Clear up, unless a signal has ended the run."""
-    if code > 128:
-        return code
-    with signals_raise():
-        try:
-            for problem in clear_up(sites, project.retention):
-                click.echo(f"warning: {problem}", err=True)
-        except InterruptedByUserError as stopped:
-            return int(stopped.exit_code) if code == ExitCode.OK else code
-    return code
+    return clear_after(code, [site for site in sites if site.name not in night.unreachable], project.retention)
 
 
 def _wait(jitter_s: float, choices: NightChoices) -> None:

@@ -28,7 +28,7 @@ def complete_environment(environment: MutableMapping[str, str], *, uid: int, pro
 def prepare_for_cron() -> None:
     """Before a run that nobody watches: a whole environment, and output that no locale can stop."""
     program = Path(sys.argv[0])
-    folder = str(program.parent) if program.is_absolute() else ""
+    folder = str(program.parent) if program.is_absolute() and program.name != "__main__.py" else ""
     complete_environment(os.environ, uid=os.getuid(), program_folder=folder)
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError, OSError):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,9 @@ class Nights:
         said = _said(process)
         if twin is not None:
             said += _said(twin)
-        return process.returncode, said
+        code = process.returncode
+        # A signal that comes before hpcbake listens ends it as the kernel does; a shell tells both alike.
+        return (128 - code if code < 0 else code), said
 
     def start(self, twist: Twist) -> subprocess.Popen[str]:
         environment = {
@@ -255,12 +257,9 @@ def _full_state(nights: Nights) -> Iterator[Twist]:
     if not os.path.ismount(state):
         yield Twist(words=["--report", "/dev/full"])
         return
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"\0" * 4096)
-        except OSError:
-            pass
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"\0" * 4096)
     yield Twist()
     ballast.unlink()
 
@@ -437,7 +436,7 @@ def check_night(nights: Nights, result: NightResult) -> None:
     """What holds whatever went wrong."""
     assert "Traceback" not in result.said, result.said
     assert "stumbled over itself" not in result.said, result.said
-    assert result.code in {-signal.SIGKILL, *map(int, ExitCode)}, result.said
+    assert result.code in {128 + signal.SIGKILL, *map(int, ExitCode)}, result.said
     for site, digest in result.currents.items():
         # A SIF that was damaged or lost, on a night when it could not be mended, is mended the night after.
         if digest and result.code == 0:
