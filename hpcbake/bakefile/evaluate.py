@@ -39,6 +39,14 @@ from hpcbake.bakefile.values import (
 from hpcbake.bakefile.work import MAX_SIZE, MAX_STEPS
 
 _UNKNOWN_TEXT = Unknown(STRING)
+#: Names that other languages of the kind have: what to write here instead.
+_FOREIGN_NAMES = {
+    "var": "variables have no prefix here: write TAG for var.TAG",
+    "local": "no locals block defines it; write NAME = value at the top level, and NAME for local.NAME",
+    "env": 'declare it: variable "NAME" { default = "" } takes the environment variable of its name; write NAME',
+    "matrix": "keys of the matrix are names themselves: write version for matrix.version",
+    "each": "matrix takes the place of for_each; its keys are names themselves",
+}
 
 
 class Evaluator:
@@ -95,7 +103,9 @@ class Evaluator:
         known = {*self.scope.world.names(), *self.scope.local_names()}
         place = (node.start, node.start + len(node.name))
         near = nearest(node.name, known)
-        if near:
+        if node.name in _FOREIGN_NAMES:
+            advice = _FOREIGN_NAMES[node.name]
+        elif near:
             advice = f"did you mean {near}?"
         elif node.name.partition("-")[0] in known and "-" in node.name:
             advice = "`-` belongs to the name; put blanks around it to subtract"

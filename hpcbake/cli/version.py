@@ -75,8 +75,9 @@ def _program_version(
             continue
         if outcome.exit_code == 124:
             return f"no answer for {_TIMEOUT_S:.0f} s"
-        if found := re.search(pattern, (outcome.stdout.strip() or outcome.stderr.strip())):
-            return found[1] if outcome.ok else NOT_FOUND
+        # docker tells its own version and then fails when there is no engine; an error's text holds no version.
+        if found := re.search(pattern, outcome.stdout.strip() or (outcome.stderr.strip() if outcome.ok else "")):
+            return found[1]
     return NOT_FOUND
 
 

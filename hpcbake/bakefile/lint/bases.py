@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from hpcbake.model.late import dataclass
 from hpcbake.model.reference import DEFAULT_REGISTRY, ImageReference
 from hpcbake.model.version import Version, find_leading_version, parse_version
 

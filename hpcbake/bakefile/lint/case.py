@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from hpcbake.bakefile.model import BakeModel
 from hpcbake.bakefile.render import unescape_template
 from hpcbake.bakefile.source import Span
 from hpcbake.errors import ConfigError
+from hpcbake.model.late import dataclass
 from hpcbake.model.plan import Plan, Target
 from hpcbake.model.reference import ImageReference, parse_image_reference
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hpcbake.bakefile.source import Span
+from hpcbake.model.late import dataclass
 from hpcbake.model.verdict import Severity
 
 

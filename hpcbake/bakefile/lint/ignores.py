@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from hpcbake.bakefile.lint.finding import LintFinding
 from hpcbake.bakefile.source import SourceFile, Span
+from hpcbake.model.late import dataclass
 
 _COMMENT = re.compile(r"(?:#|//)[ \t]*hpcbake:[ \t]*ignore[ \t]*=[ \t]*([A-Za-z0-9_,-]+)(?=[ \t]|$)[ \t]*(.*)$")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from hpcbake.bakefile.lint.case import LintCase
 from hpcbake.bakefile.lint.finding import Hit
+from hpcbake.model.late import dataclass
 from hpcbake.model.verdict import Severity
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from hpcbake.bakefile.places import CWD, is_remote_url
 from hpcbake.bakefile.render import unescape_template
 from hpcbake.bakefile.resolve import ReadFiles
 from hpcbake.bakefile.source import SourceFile, Span
+from hpcbake.model.late import dataclass
 from hpcbake.model.plan import Plan, Target
 from hpcbake.model.verdict import Severity
 

@@ -1,0 +1,3 @@
+target "default" {
+  tags = ["registry.example.org/me/app:1"]
+}

@@ -1,0 +1,3 @@
+target "default" {
+  tags = ["registry.example.org/team/app:1"]
+}
