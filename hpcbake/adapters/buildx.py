@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -59,6 +59,7 @@ class Buildx:
         builder: str | None = None,
         allow: Sequence[str] = (),
         log_path: Path | None = None,
+        redact: Callable[[str], str] = str,
     ) -> None:
         self._folder = folder
         self._environment = {
@@ -70,6 +71,7 @@ class Buildx:
         self._builder = builder
         self._allow = tuple(allow)
         self._log_path = log_path
+        self._redact = redact
 
     def pushes_by_digest(self) -> bool:
         """False for the `docker` driver: buildx refuses push-by-digest there whatever the engine can do."""
@@ -93,7 +95,7 @@ class Buildx:
             plan.write_text(document, encoding="utf-8")
             outcome = self._run(self.argv(str(plan), str(metadata), targets), _BUILD_TIMEOUT_S)
             if self._log_path is not None:
-                self._log_path.write_text(outcome.stderr + outcome.stdout, encoding="utf-8")
+                self._log_path.write_text(self._redact(outcome.stderr + outcome.stdout), encoding="utf-8")
             if not outcome.ok:
                 _raise_build_failure(outcome)
             return _read_metadata(metadata, targets)

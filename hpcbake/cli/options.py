@@ -13,6 +13,7 @@ import click
 from hpcbake.bakefile import BakeRequest, resolve
 from hpcbake.cli.configuration import configuration, read_configuration, setting_option
 from hpcbake.cli.failure import indented
+from hpcbake.cli.runlog import log_option
 from hpcbake.errors import ConfigError, ExitCode, overall_exit_code
 from hpcbake.model.plan import Plan
 from hpcbake.model.site import Site
@@ -157,6 +158,7 @@ def run_options(function: F) -> F:
             jobs_option,
             way_option,
             progress_option,
+            log_option,
             click.option("--dry-run", is_flag=True, help="Show what would be done, and touch nothing."),
             click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document."),
             setting_option(

@@ -26,6 +26,7 @@ from hpcbake.cli.notify import Announcer
 from hpcbake.cli.plan_view import plan_shower
 from hpcbake.cli.project_templates import require_project_templates
 from hpcbake.cli.publish import Outlets, publish
+from hpcbake.cli.runlog import LoggedListener, log_begin, log_end, make_redactor, open_log
 from hpcbake.cli.signals import signals_raise
 from hpcbake.cli.world import make_world
 from hpcbake.errors import BusyError, CantWriteError, ConfigError, HpcbakeError, InterruptedByUserError
@@ -92,7 +93,11 @@ def perform_run(
         where = f"{dead.last_stage}{' for ' + dead.last_site if dead.last_site else ''}"
         listener.step("resume", f"previous run {dead.id} (pid {dead.pid}) died in {where}; resuming")
     prune_runs(runs, keep=project.retention.runs)
-    journal = Journal(runs / identity / "journal.jsonl")
+    redactor = make_redactor(os.environ, plan, folder)
+    journal = Journal(runs / identity / "journal.jsonl", redact=redactor.value)
+    log = open_log(runs / identity, redactor)
+    logged = LoggedListener(listener, log, redactor)
+    log_begin(log, identity, dead.id if dead else None)
     journal.note(
         "begin",
         run=identity,
@@ -112,6 +117,7 @@ def perform_run(
         build_log=runs / identity / "build.log",
         plain_http=sorted({host for site in sites for host in site.runtime.plain_http}),
         convert=project.convert,
+        redactor=redactor,
     )
     settings = ShipSettings(
         run=identity,
@@ -136,16 +142,16 @@ def perform_run(
         tags=project.tags,
     )
     listener.begun(identity, dead.id if dead else None)
-    with signals_raise(), listener:
+    with signals_raise(), listener, log:
         try:
             result = ship(
                 plan,
                 shipments,
                 sites,
                 settings,
-                world=frame.adapt(world, listener),
+                world=frame.adapt(world, logged),
                 journal=journal,
-                listener=listener,
+                listener=logged,
                 parallel_sites=choices.parallel_sites,
                 images=images,
                 show_plan=plan_shower(listener, to_stderr=choices.as_json),
@@ -170,8 +176,9 @@ def perform_run(
         error=result.error,
         interrupted_code=result.interrupted.exit_code if result.interrupted else None,
     )
-    report = frame.conclude(report)
-    problems: list[str] = []
+    report = redactor.value(frame.conclude(report))
+    log_end(log, report)
+    problems = [log.problem] if log.problem else []
     if not result.interrupted:
         try:
             journal.note("end", code=int(report.code))

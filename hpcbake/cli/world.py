@@ -27,6 +27,7 @@ from hpcbake.model.artefacts import BuiltImage
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Profile, Site
 from hpcbake.model.verdict import CompatReport
+from hpcbake.report.redact import Redactor
 from hpcbake.ship.ports import SiteNode, World
 
 
@@ -39,13 +40,16 @@ def make_world(
     build_log: Path | None = None,
     plain_http: Sequence[str] = (),
     convert: ConvertSettings | None = None,
+    redactor: Redactor | None = None,
 ) -> World:
-    """The world of a run on this machine."""
+    """The world of a run on this machine. `redactor` learns every login that is found."""
+    redactor = redactor or Redactor()
     registry = RegistryClient.from_environment(environment, plain_http=frozenset(plain_http))
     logins = DockerCredentials.from_environment(environment)
 
     def login_for(host: str) -> tuple[str, str] | None:
         found = logins.find(host)
+        redactor.learn([found.secret] if found else [])
         return None if found is None or found.is_token else (found.username, found.secret)
 
     facts = FolderFactCache.of_user(environment)
@@ -57,7 +61,14 @@ def make_world(
         return hash_image(RegistrySource(registry, image.reference))
 
     return World(
-        builder=Buildx(folder=folder, environment=environment, builder=builder, allow=allow, log_path=build_log),
+        builder=Buildx(
+            folder=folder,
+            environment=environment,
+            builder=builder,
+            allow=allow,
+            log_path=build_log,
+            redact=redactor.text,
+        ),
         registry=registry,
         commands=SpythonCommands(),
         connect=connect,

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ _FIRST = "0" * 64
 class Journal:
     """Appends entries; every `note` is on disk when it returns. Safe to use from several threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, redact: Callable[[dict[str, object]], dict[str, object]] = dict) -> None:
         self.path = path
+        self._redact = redact
         self._lock = threading.Lock()
         self._previous = _FIRST
         try:
@@ -37,7 +38,10 @@ class Journal:
     def note(self, act: str, **facts: object) -> None:
         """Append one entry. Raises CantWriteError."""
         with self._lock:
-            line = json.dumps({"prev": self._previous, "act": act, **facts}, ensure_ascii=True).encode() + b"\n"
+            line = (
+                json.dumps({"prev": self._previous, "act": act, **self._redact(facts)}, ensure_ascii=True).encode()
+                + b"\n"
+            )
             try:
                 self._file.write(line)
                 os.fsync(self._file.fileno())
