@@ -9,14 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from hpcbake.adapters.buildx_inspect import parse_inspect
 from hpcbake.adapters.processes import run_program
 from hpcbake.errors import BuildError, HpcbakeError, PrereqError, RegistryError, RegistryTempError
+from hpcbake.model.builders import BuilderInfo
 from hpcbake.model.ports import Outcome
 
 _BUILD_TIMEOUT_S = 4 * 3600.0
 
 #: pattern in buildx's stderr → (exception, kind, what it means, remedy). First match wins.
 _CAUSES: tuple[tuple[str, type[HpcbakeError], str, str, str], ...] = (
+    (r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED", PrereqError, "config.docker",
+     "a node of the builder shows a host key that your ssh does not know",
+     "log in there once by hand and compare the key: ssh HOST; then hpcbake builder check"),
+    (r"Permission denied \(publickey|Permission denied, please try again", PrereqError, "config.docker",
+     "a node of the builder refuses the login", "load the key into your ssh agent (ssh-add); hpcbake builder check"),
     (r"Cannot connect to the Docker daemon|docker daemon is not running|dial unix .*docker\.sock|error during connect",
      PrereqError, "config.docker", "the Docker daemon does not answer", "start Docker, or give --builder"),
     (r"'buildx' is not a docker command|unknown command.*buildx|unknown flag: --metadata-file",
@@ -72,13 +79,29 @@ class Buildx:
         self._allow = tuple(allow)
         self._log_path = log_path
         self._redact = redact
+        self._info: BuilderInfo | None = None
+        self._knows_allow: bool | None = None
 
     def pushes_by_digest(self) -> bool:
         """False for the `docker` driver: buildx refuses push-by-digest there whatever the engine can do."""
-        outcome = self._run(["docker", "buildx", "inspect", *([self._builder] if self._builder else [])], 60.0)
-        if not outcome.ok:
-            _raise_build_failure(outcome)
-        return not re.search(r"^Driver:\s+docker\s*$", outcome.stdout, re.MULTILINE)
+        return self.describe().driver != "docker"
+
+    def describe(self) -> BuilderInfo:
+        """The builder and its nodes; asked once. Raises PrereqError when there is none."""
+        if self._info is None:
+            outcome = self._run(["docker", "buildx", "inspect", *([self._builder] if self._builder else [])], 60.0)
+            if not outcome.ok:
+                _raise_build_failure(outcome)
+            self._info = parse_inspect(outcome.stdout)
+        return self._info
+
+    def _grants(self) -> tuple[str, ...]:
+        """What to hand on of --allow: nothing to a buildx that has no such flag, and grants what a plan asks for."""
+        if not self._allow:
+            return ()
+        if self._knows_allow is None:
+            self._knows_allow = "--allow " in self._run(["docker", "buildx", "bake", "--help"], 60.0).stdout
+        return self._allow if self._knows_allow else ()
 
     def _run(self, argv: list[str], timeout_s: float) -> Outcome:
         return run_program(
@@ -105,7 +128,7 @@ class Buildx:
         return [
             *("docker", "buildx", "bake", "--progress=plain", "-f", plan, "--metadata-file", metadata),
             *(("--builder", self._builder) if self._builder else ()),
-            *(word for grant in self._allow for word in ("--allow", grant)),
+            *(word for grant in self._grants() for word in ("--allow", grant)),
             *targets,
         ]
 

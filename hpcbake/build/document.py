@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hpcbake.bakefile import portable_plan
 from hpcbake.errors import ConfigError
+from hpcbake.model.late import dataclass
 from hpcbake.model.plan import JsonValue, Plan, Target
 from hpcbake.model.reference import ImageReference, parse_image_reference
 
@@ -87,6 +87,11 @@ def is_site_platform(platform: str) -> bool:
     return platform == SITE_PLATFORM or platform.startswith(SITE_PLATFORM + "/")
 
 
+def build_platform(target: Target) -> str:
+    """The one platform that a target is built for."""
+    return next((platform for platform in target.platforms if is_site_platform(platform)), SITE_PLATFORM)
+
+
 #: The tag that a build pushes to where it cannot push without one. Nobody runs from it; each build moves it.
 STAGING_TAG = "hpcbake-staging"
 
@@ -102,7 +107,7 @@ def build_document(plan: Plan, shipments: Sequence[Shipment], *, by_digest: bool
     for shipment in shipments:
         entry = targets[shipment.name]
         assert isinstance(entry, dict)
-        wanted = next((p for p in shipment.target.platforms if is_site_platform(p)), SITE_PLATFORM)
+        wanted = build_platform(shipment.target)
         names = ",".join(shipment.repositories)
         entry["platforms"] = [wanted]
         if by_digest:

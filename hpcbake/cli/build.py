@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import click
 
+from hpcbake.adapters.buildx import Buildx
 from hpcbake.build.build import build
 from hpcbake.build.document import SITE_PLATFORM, find_shipments
-from hpcbake.cli.options import bake_options, build_options, read_plan
+from hpcbake.cli.build_ahead import ask_entitlements, describe_places, make_workshop
+from hpcbake.cli.options import bake_options, build_options, read_plan, read_project
 from hpcbake.cli.world import make_world
 
 
@@ -34,8 +37,14 @@ def command(
     """
     plan = read_plan(files, targets, overrides, variables)
     shipments = find_shipments(plan)
-    world = make_world(os.environ, folder=Path.cwd(), builder=builder, allow=allow)
-    images = build(plan, shipments, builder=world.builder, registry=world.registry)
+    folder = Path.cwd()
+    granted = ask_entitlements(plan, shipments, allow, folder=folder)
+    make = partial(Buildx, folder=folder, environment=os.environ, allow=granted)
+    workshop = make_workshop(shipments, read_project(folder).builders, builder, make)
+    for line in (line for lines in describe_places(workshop, shipments) for line in lines):
+        click.echo(line, err=True)
+    registry = make_world(os.environ, folder=folder).registry
+    images = build(plan, shipments, builder=workshop.builder, registry=registry)
     if as_json:
         document = {
             "kind": "hpcbake.build",

@@ -8,17 +8,20 @@ import secrets
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import click
 
 from hpcbake import __version__
+from hpcbake.adapters.buildx import Buildx
 from hpcbake.adapters.clock import SystemClock
 from hpcbake.adapters.git import source_commit
 from hpcbake.build.document import Shipment
 from hpcbake.cli.boot import boot_id
+from hpcbake.cli.build_ahead import ask_entitlements, describe_places, make_workshop
 from hpcbake.cli.configuration import configuration, state_folder
 from hpcbake.cli.faces import NO_FACES, Faces
 from hpcbake.cli.frame import PLAIN_FRAME, Frame
@@ -31,6 +34,7 @@ from hpcbake.cli.signals import signals_raise
 from hpcbake.cli.world import make_world
 from hpcbake.errors import BusyError, CantWriteError, ConfigError, HpcbakeError, InterruptedByUserError
 from hpcbake.model.artefacts import BuiltImage
+from hpcbake.model.late import dataclass
 from hpcbake.model.notification import Notifications
 from hpcbake.model.plan import Plan
 from hpcbake.model.site import Site
@@ -83,6 +87,7 @@ def perform_run(
     folder = Path.cwd()
     tests = {shipment.name: project.tests_for(shipment.name) for shipment in shipments}
     require_project_templates(tests, folder)
+    allow = ask_entitlements(plan, shipments, choices.allow, folder=folder) if images is None else ()
     clock = SystemClock()
     started, began = clock.now(), clock.monotonic()
     identity = run_id(started, secrets.randbits(80))
@@ -112,13 +117,23 @@ def perform_run(
     world = make_world(
         os.environ,
         folder=folder,
-        builder=choices.builder,
-        allow=choices.allow,
-        build_log=runs / identity / "build.log",
         plain_http=sorted({host for site in sites for host in site.runtime.plain_http}),
         convert=project.convert,
         redactor=redactor,
     )
+    workshop = make_workshop(
+        *(shipments, project.builders, choices.builder),
+        partial(
+            Buildx,
+            folder=folder,
+            environment=os.environ,
+            allow=allow,
+            log_path=runs / identity / "build.log",
+            redact=redactor.text,
+        ),
+    )
+    world = replace(world, builder=workshop.builder)
+    places, warnings = describe_places(workshop, shipments) if images is None else ([], [])
     settings = ShipSettings(
         run=identity,
         created=render_utc(started),
@@ -143,6 +158,8 @@ def perform_run(
     )
     listener.begun(identity, dead.id if dead else None)
     with signals_raise(), listener, log:
+        for line in (*places, *warnings):
+            logged.step("build", line)
         try:
             result = ship(
                 plan,
@@ -172,7 +189,7 @@ def perform_run(
         sites=result.sites,
         bake_files=_file_records(plan.files),
         site_files=_file_records([site.path for site in sites if site.path]),
-        warnings=tuple(warning.message for warning in plan.warnings),
+        warnings=(*(warning.message for warning in plan.warnings), *warnings),
         error=result.error,
         interrupted_code=result.interrupted.exit_code if result.interrupted else None,
     )

@@ -66,13 +66,20 @@ def failure_of(docker: Docker, stderr: str, code: int = 1) -> HpcbakeError:
 
 def test_the_plan_is_handed_over_as_a_file(docker: Docker) -> None:
     """Plan, metadata file, builder and grants, and the targets at the end, each a word of its own."""
-    docker.says(metadata='{"a b": {"containerimage.digest": "sha256:0"}}')
+    docker.says(metadata='{"a b": {"containerimage.digest": "sha256:0"}}', stdout="  --allow stringArray  Allow\n")
     builder = docker.buildx(builder="far away", allow=["network.host", "fs=/x y"])
     assert builder.bake('{"target": {}}', ["a b"]) == {"a b": {"containerimage.digest": "sha256:0"}}
     argv = docker.heard("argv")
     assert argv[:4] == ["buildx", "bake", "--progress=plain", "-f"]
     assert argv[-7:] == ["--builder", "far away", "--allow", "network.host", "--allow", "fs=/x y", "a b"]
     assert docker.heard("plan") == ['{"target": {}}']
+
+
+def test_a_buildx_without_grants_is_not_given_any(docker: Docker) -> None:
+    """An old `buildx bake` knows no --allow, and does what the plan asks for: hpcbake has asked before."""
+    docker.says(metadata='{"app": {}}', stdout="  --builder string\n")
+    docker.buildx(allow=["network.host"]).bake("{}", ["app"])
+    assert "--allow" not in docker.heard("argv")
 
 
 def test_attestations_do_not_move_the_digest(docker: Docker) -> None:
