@@ -8,11 +8,12 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
 
 from hpcbake.errors import ConfigError, PrereqError
+from hpcbake.model.late import dataclass
 from hpcbake.model.reference import DEFAULT_REGISTRY
 
 #: The key under which docker files the login of Docker Hub.

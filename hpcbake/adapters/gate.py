@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import secrets
-from dataclasses import dataclass
 
 from hpcbake.adapters.remote_script import REMOTE_COMMAND, Envelope, feeding_command, wrap_fed_script, wrap_script
 from hpcbake.errors import BugError, SiteTrustError
+from hpcbake.model.late import dataclass
 from hpcbake.model.script import SiteScript, body_sum
 from hpcbake.model.site import Login
 

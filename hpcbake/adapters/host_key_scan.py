@@ -10,7 +10,6 @@ import shlex
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import fabric
@@ -22,6 +21,7 @@ from hpcbake.adapters.ssh_config import Hop, jump_argv, resolve_hops, ssh_argv
 from hpcbake.adapters.ssh_fabric import open_hop
 from hpcbake.adapters.ssh_transport import preferred_algorithms, transport_asking_for
 from hpcbake.errors import ConfigError, SiteUnreachableError
+from hpcbake.model.late import dataclass
 from hpcbake.model.site import Login, Site
 
 #: The kinds of key that servers have, one connection each: a server names only the one that was asked for.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from hpcbake.adapters.registry import RegistryClient
 from hpcbake.errors import HpcbakeError, IntegrityError, RegistryError, RegistryTempError, UsageError
 from hpcbake.image.manifest import Descriptor, Manifest
+from hpcbake.model.late import dataclass
 from hpcbake.model.reference import Digest, ImageReference, parse_image_reference
 
 

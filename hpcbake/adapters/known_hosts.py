@@ -13,7 +13,6 @@ import hmac
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from hpcbake.adapters.host_certificates import certificate_trouble
 from hpcbake.adapters.processes import run_program
 from hpcbake.adapters.ssh_config import Hop
 from hpcbake.errors import CantWriteError
+from hpcbake.model.late import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from hpcbake.adapters.processes import run_program
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Outcome
 
 

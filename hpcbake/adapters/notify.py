@@ -14,13 +14,14 @@ import threading
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import tenacity
 import urllib3
 
+from hpcbake.model.late import dataclass
 from hpcbake.model.notification import Address, SecretSource
 
 #: Statuses after which the same message may be taken a moment later.

@@ -7,12 +7,12 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from hpcbake.adapters.credentials import Credential, CredentialStore
 from hpcbake.errors import RegistryError
 from hpcbake.image.manifest import parse_object
+from hpcbake.model.late import dataclass
 
 _PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 #: What the token specification says when a realm states no lifetime.

@@ -8,7 +8,6 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
 from typing import IO, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ import tenacity
 import urllib3
 
 from hpcbake.errors import RegistryError, RegistryTempError
+from hpcbake.model.late import dataclass
 from hpcbake.model.reference import SERVERS
 
 T = TypeVar("T")

@@ -8,9 +8,9 @@ outside. The end line carries the exit code; without it nobody knows how the scr
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 
 from hpcbake.errors import BugError
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Outcome
 
 #: What the login shell is asked to run: valid in sh, bash, zsh, csh, tcsh and fish.

@@ -17,11 +17,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
 from hpcbake.errors import BusyError, CantWriteError
+from hpcbake.model.late import dataclass
 
 _HEARTBEAT_S = 30.0
 #: A holder on another machine that has given no sign for so long is dead.

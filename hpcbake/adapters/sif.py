@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +16,7 @@ from hpcbake.image import ImageConfig, LayerEntry, ScanLimits, ScannedImage, sca
 from hpcbake.image.content import ContentEntry
 from hpcbake.image.manifest import parse_image_config
 from hpcbake.image.squashfs import Squashfs
+from hpcbake.model.late import dataclass
 from hpcbake.model.reference import Digest
 
 _LAUNCH_BYTES = 32

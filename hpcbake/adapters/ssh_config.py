@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from hpcbake.adapters.processes import run_program
 from hpcbake.errors import ConfigError
+from hpcbake.model.late import dataclass
 from hpcbake.model.site import Login
 
 #: More jump hosts than this is a loop.

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from hpcbake.bakefile.source import SourceFile, Span
+from hpcbake.model.late import dataclass
 
 DOCKERFILE: Final = "dockerfile"
 #: No hand writes more lines than this.

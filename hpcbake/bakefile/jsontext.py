@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from hpcbake.bakefile import codes
 from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
 from hpcbake.bakefile.source import SourceFile, Span
+from hpcbake.model.late import dataclass
 
 #: Objects and arrays may nest so deep.
 MAX_DEPTH = 200

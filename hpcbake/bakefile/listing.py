@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from hpcbake.bakefile.csvfields import MalformedValueError, split_fields
 from hpcbake.bakefile.definition import VariableDefinition
 from hpcbake.bakefile.model import BakeModel
 from hpcbake.bakefile.render import render_json
 from hpcbake.errors import UsageError
+from hpcbake.model.late import dataclass
 from hpcbake.model.plan import JsonValue
 
 _KINDS = ("targets", "variables")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from hpcbake.model.late import dataclass
 
 
 @dataclass(frozen=True)

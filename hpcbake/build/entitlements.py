@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from hpcbake.build.document import Shipment
+from hpcbake.model.late import dataclass
 from hpcbake.model.plan import JsonValue, Plan, Target
 
 #: What each entitlement lets a build do, in words for the person who grants it.

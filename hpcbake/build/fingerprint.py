@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from hpcbake.bakefile.lint.case import TargetCase, find_reference, from_names
@@ -14,6 +14,7 @@ from hpcbake.bakefile.places import CWD, is_remote_url
 from hpcbake.build.context import read_ignores, sum_up_context
 from hpcbake.build.document import SITE_PLATFORM, is_site_platform
 from hpcbake.errors import HpcbakeError
+from hpcbake.model.late import dataclass
 from hpcbake.model.plan import JsonValue, Plan, Target
 from hpcbake.model.reference import Digest, ImageReference
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from hpcbake.build.document import Shipment
 from hpcbake.build.fingerprint import Fingerprint, compare
 from hpcbake.errors import HpcbakeError, InterruptedByUserError
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Builder
 from hpcbake.model.reference import Digest
 

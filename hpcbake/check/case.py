@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from hpcbake.check.hostlibraries import NVIDIA, ROCM
@@ -12,6 +11,7 @@ from hpcbake.check.loader import Closure, Loaded, Loader, Universe, Unmet, glibc
 from hpcbake.check.roles import Cast, Role, Subject, cast_image, find_python_module, find_python_version
 from hpcbake.elf import ElfFacts, Machine
 from hpcbake.image import Node, ScannedImage
+from hpcbake.model.late import dataclass
 from hpcbake.model.site import Profile, Site
 from hpcbake.model.version import Version
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from hpcbake.check.case import Case
 from hpcbake.check.loader import newest
 from hpcbake.image import ScannedImage
+from hpcbake.model.late import dataclass
 from hpcbake.model.site import Site
 
 #: Version series whose newest member is worth a line of its own.

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hpcbake.check.loadercache import CACHE_FLAGS, LoaderCache, parse_loader_cache
 from hpcbake.elf import ElfFacts
 from hpcbake.image import Node, ScannedImage
+from hpcbake.model.late import dataclass
 from hpcbake.model.version import Version, find_leading_version
 
 _GLIBC_FOLDERS = {

@@ -7,7 +7,8 @@ searched. Formats as in glibc's dl-cache.h: the old list, the new one (`glibc-ld
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+from hpcbake.model.late import dataclass
 
 _NEW_MAGIC = b"glibc-ld.so.cache1.1"
 _OLD_MAGIC = b"ld.so-1.7.0"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from hpcbake.check.rules import RULES
 from hpcbake.errors import ConfigError
+from hpcbake.model.late import dataclass
 from hpcbake.model.verdict import CompatReport, Finding, Severity
 from hpcbake.sites.document import Section, choice, listing, parse_document, suggest, text
 

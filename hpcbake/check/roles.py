@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 
 from hpcbake.elf import ElfFacts, FileKind
 from hpcbake.image import Folder, Node, ScannedImage
 from hpcbake.image.tar import EntryKind
+from hpcbake.model.late import dataclass
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh"})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hpcbake.check.case import Case
 from hpcbake.check.roles import Role
+from hpcbake.model.late import dataclass
 from hpcbake.model.verdict import Finding, Severity
 
 #: Paths listed per finding; the count is always complete.

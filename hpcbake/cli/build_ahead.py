@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -16,6 +15,7 @@ from hpcbake.build.document import Shipment, build_platform
 from hpcbake.build.entitlements import Need, missing_entitlements, needed_entitlements
 from hpcbake.errors import BuildError, HpcbakeError
 from hpcbake.model.builders import BuilderInfo, BuildPlace
+from hpcbake.model.late import dataclass
 from hpcbake.model.plan import Plan
 from hpcbake.model.ports import Builder
 from hpcbake.report.printable import printable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ import click
 from hpcbake.build.document import Shipment
 from hpcbake.cli.configuration import PROJECT_FILE
 from hpcbake.errors import ConfigError, UsageError
+from hpcbake.model.late import dataclass
 from hpcbake.model.site import Site
 from hpcbake.report.printable import printable
 from hpcbake.ship.project_parts import Destinations

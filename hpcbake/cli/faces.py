@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from hpcbake.cli.configuration import STEP_SUMMARY, setting_option
 from hpcbake.cli.files import write_whole
 from hpcbake.cli.kept import KeptRuns
 from hpcbake.errors import UsageError
+from hpcbake.model.late import dataclass
 from hpcbake.report.records import ShipReport
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import click
@@ -15,6 +14,7 @@ from hpcbake.adapters.clock import SystemClock
 from hpcbake.catalogue import error_code, with_code
 from hpcbake.cli.world import connect
 from hpcbake.errors import ExitCode, HpcbakeError, StateError, overall_exit_code
+from hpcbake.model.late import dataclass
 from hpcbake.model.site import Site
 from hpcbake.report.printable import printable
 from hpcbake.ship.ports import SiteNode

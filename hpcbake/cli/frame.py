@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from hpcbake.model.late import dataclass
 from hpcbake.report.records import ShipReport
 from hpcbake.ship.ports import Listener, World
 

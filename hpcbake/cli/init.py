@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import click
 
 from hpcbake.cli.site_target import target_options
 from hpcbake.errors import ConfigError, HpcbakeError
+from hpcbake.model.late import dataclass
 
 if TYPE_CHECKING:
     from hpcbake.scaffold import Answers, ExistingTarget, Placed

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from hpcbake.errors import HpcbakeError, UsageError
+from hpcbake.model.late import dataclass
 from hpcbake.report.read import parse_report
 from hpcbake.report.records import ShipReport
 from hpcbake.ship.journal import PastRun, is_alive, read_past_run

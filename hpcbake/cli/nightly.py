@@ -6,7 +6,6 @@ import os
 import random
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,6 +47,7 @@ from hpcbake.cli.retention import clear_after
 from hpcbake.cli.run import RunChoices, announce_early_failure, perform_run, report_early_failure
 from hpcbake.cli.signals import signals_raise
 from hpcbake.errors import HpcbakeError, UsageError
+from hpcbake.model.late import dataclass
 from hpcbake.model.reference import parse_image_reference
 from hpcbake.model.site import Site
 from hpcbake.ship.nightly import Night, choose_shipments, choose_sites, nightly_folder

@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -18,6 +17,7 @@ from hpcbake.adapters.registry_http import is_loopback
 from hpcbake.build.document import Shipment
 from hpcbake.cli.sites_check import Examined, examine
 from hpcbake.errors import ExitCode, HpcbakeError
+from hpcbake.model.late import dataclass
 from hpcbake.model.reference import ImageReference
 from hpcbake.model.site import Site
 from hpcbake.report.printable import printable

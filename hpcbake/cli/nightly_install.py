@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +20,7 @@ from hpcbake.bakefile.resolve import read_request
 from hpcbake.cli.files import write_whole
 from hpcbake.cli.options import bake_words
 from hpcbake.errors import CantWriteError, PrereqError, UsageError
+from hpcbake.model.late import dataclass
 from hpcbake.ship.schedule import (
     Schedule,
     has_block,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from hpcbake.cli.image_verb import refuse_twins, split_name
 from hpcbake.cli.options import bake_options, jobs_option, read_plan, read_project, read_sites, site_options, way_option
 from hpcbake.cli.world import make_world
 from hpcbake.errors import HpcbakeError, UsageError
+from hpcbake.model.late import dataclass
 from hpcbake.model.site import Site
 from hpcbake.report.records import error_record
 from hpcbake.ship.forecast import Forecast

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,6 +18,7 @@ from hpcbake.cli.files import write_whole
 from hpcbake.cli.kept import LAST_RUNS, KeptRuns, read_kept_runs
 from hpcbake.cli.notify import Announcer
 from hpcbake.errors import ExitCode
+from hpcbake.model.late import dataclass
 from hpcbake.report.document import render_report
 from hpcbake.report.records import ShipReport
 from hpcbake.report.terminal import print_report

@@ -6,7 +6,6 @@ import getpass
 import json
 import os
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from hpcbake.deliver.rollback import RollbackPlan, RollbackRequest, plan_rollbac
 from hpcbake.deliver.status import look_at_store
 from hpcbake.errors import ExitCode, UsageError
 from hpcbake.model.artefacts import Promotion
+from hpcbake.model.late import dataclass
 from hpcbake.model.site import Site
 from hpcbake.ship.ports import SiteNode
 

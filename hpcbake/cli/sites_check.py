@@ -6,7 +6,6 @@ import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import click
 
 from hpcbake.cli.options import configs_option
 from hpcbake.errors import ConfigError, ExitCode, HpcbakeError, overall_exit_code
+from hpcbake.model.late import dataclass
 from hpcbake.model.site import Site
 from hpcbake.report.printable import printable
 from hpcbake.sites import find_sites

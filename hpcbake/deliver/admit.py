@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from hpcbake.deliver.deliver import sbatch_argv
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Node
 from hpcbake.model.site import Site
 from hpcbake.sites.examine import sbatch_options

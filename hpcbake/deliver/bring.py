@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hpcbake.deliver.deliver import DeliverRequest, deliver
 from hpcbake.deliver.ways import LoginFacts, Way, choose_way, look_at_login, next_way
 from hpcbake.errors import HpcbakeError, PrereqError
 from hpcbake.model.artefacts import BuiltImage, Deployment
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Converter, Node, RuntimeCommands
 from hpcbake.model.site import Site
 

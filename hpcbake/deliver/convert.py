@@ -11,7 +11,6 @@ import platform
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from hpcbake.deliver.pull_failures import explain_pull_failure
@@ -26,6 +25,7 @@ from hpcbake.errors import (
 )
 from hpcbake.image.content import Content, compare_content
 from hpcbake.model.artefacts import BuiltImage, ConvertedSif
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import ArtifactRegistry, KeptSif, Outcome, RunProgram, RuntimeCommands, SifStore
 from hpcbake.model.reference import Digest, ImageReference
 from hpcbake.model.version import Version, parse_version

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -14,6 +13,7 @@ from hpcbake.deliver.pull_failures import explain_pull_failure
 from hpcbake.deliver.room import conversion_kb, sif_kb
 from hpcbake.errors import BugError, HpcbakeError, IntegrityError
 from hpcbake.model.artefacts import BuiltImage, ConvertedSif, Deployment
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Node, RuntimeCommands
 from hpcbake.model.site import Site
 from hpcbake.model.verdict import CompatReport

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from hpcbake.deliver.ledger import Ledger, releases_by_age, render_members, unfinished
@@ -12,6 +12,7 @@ from hpcbake.deliver.mark import refuse_broken_ledger
 from hpcbake.deliver.status import StoreLook
 from hpcbake.deliver.survey import digest_of_link
 from hpcbake.errors import SiteResourceError
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Node
 from hpcbake.model.site import Site
 from hpcbake.sites.scripts import Answer, read_answer, render_site_script, store_values

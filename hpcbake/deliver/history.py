@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hpcbake.deliver.ledger import INTENTS, MOVES, LedgerEntry, unfinished
 from hpcbake.deliver.status import StoredImage, StoreLook
+from hpcbake.model.late import dataclass
 
 #: Acts that a history shows; the lines before them only say that something was begun.
 _SHOWN = (*MOVES, "released", "pinned", "unpinned", "removed", "abandoned")

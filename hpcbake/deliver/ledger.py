@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from hpcbake.model.artefacts import SmokeResult, SmokeStatus
+from hpcbake.model.late import dataclass
 
 #: Acts after which `current` names the digest of the line.
 MOVES = ("promoted", "rolled-back")

@@ -6,10 +6,10 @@ import re
 import shlex
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hpcbake.errors import BugError
 from hpcbake.model.artefacts import Deployment
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import RuntimeCommands
 from hpcbake.model.site import Site
 

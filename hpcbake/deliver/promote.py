@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hpcbake.deliver.ledger import render_facts
 from hpcbake.deliver.modulefile import render_module
@@ -17,6 +16,7 @@ from hpcbake.errors import (
     SmokeUnknownError,
 )
 from hpcbake.model.artefacts import Deployment, Promotion, SmokeResult, SmokeStatus
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Node, Outcome, RuntimeCommands
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Site

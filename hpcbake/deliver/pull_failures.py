@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass
 
 from hpcbake.errors import HpcbakeError, IntegrityError, RegistryError, RegistryTempError, SiteResourceError
+from hpcbake.model.late import dataclass
 
 
 @dataclass(frozen=True)

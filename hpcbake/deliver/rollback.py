@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hpcbake.deliver.ledger import MOVES, LedgerEntry, render_members, rollback_path
 from hpcbake.deliver.mark import refuse_broken_ledger
@@ -14,6 +13,7 @@ from hpcbake.deliver.status import StoredImage, StoredRelease, StoreLook
 from hpcbake.deliver.survey import link_target
 from hpcbake.errors import IntegrityError, SiteUnreachableError, SmokeUnknownError, UsageError
 from hpcbake.model.artefacts import BuiltImage, Deployment, Promotion
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Node, RuntimeCommands
 from hpcbake.model.reference import Digest, parse_image_reference
 from hpcbake.model.site import Site

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from hpcbake.deliver.ledger import Ledger, parse_ledger, promised, unfinished
 from hpcbake.deliver.provenance import parse_provenance
 from hpcbake.deliver.survey import digest_of_link, parse_hold
 from hpcbake.errors import ExitCode
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Node
 from hpcbake.model.site import Site
 from hpcbake.sites.scripts import Answer, read_answer, render_site_script, store_values

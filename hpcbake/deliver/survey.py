@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from hpcbake.deliver.provenance import parse_provenance
 from hpcbake.model.artefacts import BuiltImage, Deployment
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Node
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Site

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from hpcbake.errors import ConfigError
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Node
 from hpcbake.model.reference import SERVERS, ImageReference
 from hpcbake.model.site import Site

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hpcbake.errors import ExitCode, HpcbakeError
+from hpcbake.model.late import dataclass
 from hpcbake.sites.examine import Line, fail
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from hpcbake.model.late import dataclass
 from hpcbake.sites.examine import Level, Line
 
 #: How this machine is called among the places.

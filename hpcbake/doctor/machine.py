@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from hpcbake.doctor.bounded import Question
 from hpcbake.doctor.builder import judge_docker
 from hpcbake.doctor.ports import PROGRAM_S, Machine, try_program
 from hpcbake.errors import ExitCode, PrereqError
+from hpcbake.model.late import dataclass
 from hpcbake.sites.examine import Line, fail, judge_runtime, ok, warn
 
 _GIB = 1 << 30

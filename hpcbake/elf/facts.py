@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple
+
+from hpcbake.model.late import dataclass
 
 
 class Machine(IntEnum):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from hpcbake.elf.window import Window
+from hpcbake.model.late import dataclass
 
 _MAX_SEGMENTS = 2048
 _MAX_TABLE_BYTES = 64 * 1024 * 1024

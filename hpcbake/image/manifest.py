@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from hpcbake.errors import IntegrityError, RegistryError
+from hpcbake.model.late import dataclass
 from hpcbake.model.reference import Digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"

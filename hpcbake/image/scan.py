@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from hpcbake.elf import READER_VERSION
@@ -24,6 +24,7 @@ from hpcbake.image.manifest import (
 )
 from hpcbake.image.stream import unpack
 from hpcbake.image.tree import Tree
+from hpcbake.model.late import dataclass
 from hpcbake.model.reference import Digest
 
 #: Part of every cache key: raise it whenever the same layer would give other facts.

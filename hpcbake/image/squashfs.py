@@ -11,7 +11,6 @@ import lzma
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import zstandard
 
@@ -19,6 +18,7 @@ from hpcbake.elf import ELF_MAGIC, find_elf_facts
 from hpcbake.errors import IntegrityError, UncheckedError
 from hpcbake.image.layer import LayerEntry, ScanLimits, first_line, wanted_text_bytes
 from hpcbake.image.tar import EntryKind
+from hpcbake.model.late import dataclass
 
 #: Exactly `length` bytes at `offset` of the file system, fewer at its end.
 ReadAt = Callable[[int, int], bytes]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 
+from hpcbake.model.late import dataclass
 from hpcbake.model.reference import Digest, ImageReference
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from hpcbake.model.late import dataclass
 
 #: Architectures whose processors also run these, without emulation.
 _ALSO_RUNS = {"amd64": frozenset({"386"}), "arm64": frozenset({"arm"})}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from hpcbake.model.late import dataclass
 
 #: What a webhook can ask to be told: a run began; it ended well, or badly; users were given something new;
 #: a run ended well after one that had not.

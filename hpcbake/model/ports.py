@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from hpcbake.model.artefacts import BuiltImage, ConvertedSif
+from hpcbake.model.late import dataclass
 from hpcbake.model.reference import Digest, ImageReference
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hpcbake.errors import ConfigError
+from hpcbake.model.late import dataclass
 
 # The grammar of the OCI distribution spec and of docker's reference package.
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from hpcbake.model.late import dataclass
 from hpcbake.model.version import Version
 
 

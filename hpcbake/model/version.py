@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from hpcbake.errors import ConfigError
+from hpcbake.model.late import dataclass
 
 # A part of more digits than any version has is no number that Python would read.
 _VERSION = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})*(?![0-9])")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
+from hpcbake.model.late import dataclass
 from hpcbake.report.read import parse_utc
 from hpcbake.report.records import ImageRecord, Outcome, Release, RunRecord, ShipReport, StageRecord
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from xml.etree import ElementTree
 
+from hpcbake.model.late import dataclass
 from hpcbake.report.fleet import number_of, smoke_jobs
 from hpcbake.report.printable import printable
 from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, ShipReport, StageRecord, TargetRecord

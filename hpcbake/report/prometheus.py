@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from hpcbake.errors import ExitCode
+from hpcbake.model.late import dataclass
 from hpcbake.report.fleet import Cell, Fleet
 from hpcbake.report.printable import printable
 from hpcbake.report.read import parse_utc

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from hpcbake.errors import ExitCode, HpcbakeError, overall_exit_code
+from hpcbake.model.late import dataclass
 
 
 class Outcome(Enum):

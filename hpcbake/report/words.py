@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from hpcbake.model.late import dataclass
 from hpcbake.report.fleet import reached
 from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, ShipReport
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from hpcbake.bakefile.lookup import DEFAULT_NAMES
 from hpcbake.errors import UsageError
+from hpcbake.model.late import dataclass
 
 #: template → what it is for, as `hpcbake init` asks.
 TEMPLATES: dict[str, str] = {

@@ -7,10 +7,10 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from hpcbake.errors import CantWriteError, UsageError
+from hpcbake.model.late import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from hpcbake.model.late import dataclass
 from hpcbake.scaffold.answers import Answers
 from hpcbake.ship.project_keys import render_project_schema
 from hpcbake.sites import render_site_schema

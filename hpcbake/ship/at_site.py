@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hpcbake.errors import HpcbakeError
+from hpcbake.model.late import dataclass
 from hpcbake.model.site import Site
 from hpcbake.report.records import Outcome, StageRecord, error_record, outcome_of
 from hpcbake.ship.foresight import Foresight

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from hpcbake.errors import ConfigError
+from hpcbake.model.late import dataclass
 from hpcbake.ship.project import Project, project_of
 from hpcbake.ship.project_keys import PROJECT, SECTIONS, USER
 from hpcbake.ship.setting_table import OTHER_VARIABLES, SETTINGS, Setting

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 
 from hpcbake.errors import ExitCode, overall_exit_code
+from hpcbake.model.late import dataclass
 from hpcbake.report.records import ErrorRecord
 
 

@@ -6,7 +6,7 @@ The Protocols below hold no call that could change anything.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from hpcbake.deliver.survey import Found, digest_of_link
 from hpcbake.deliver.ways import LoginFacts, Way, choose_way, look_at_login
 from hpcbake.errors import BusyError, ExitCode, HpcbakeError, PrereqError, SiteUnreachableError, SmokeUnknownError
 from hpcbake.model.artefacts import BuiltImage, SmokeTest
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Node, RuntimeCommands
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Site

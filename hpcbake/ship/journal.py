@@ -12,11 +12,11 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hpcbake.errors import CantWriteError
+from hpcbake.model.late import dataclass
 
 _FIRST = "0" * 64
 

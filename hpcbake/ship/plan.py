@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +16,7 @@ from typing import Protocol
 from hpcbake.deliver.survey import Found, Wanted, survey
 from hpcbake.errors import BugError, HpcbakeError
 from hpcbake.model.artefacts import BuiltImage, SmokeTest
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import RuntimeCommands
 from hpcbake.model.site import Site
 from hpcbake.model.verdict import CompatReport

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from hpcbake.build.build import ConfirmingRegistry
 from hpcbake.image.manifest import Manifest
 from hpcbake.model.artefacts import BuiltImage
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Builder, Clock, Converter, Node, RuntimeCommands
 from hpcbake.model.reference import Digest, ImageReference
 from hpcbake.model.site import Site

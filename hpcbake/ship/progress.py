@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hpcbake.deliver.survey import Found
 from hpcbake.model.artefacts import BuiltImage, Deployment, SmokeResult
+from hpcbake.model.late import dataclass
 from hpcbake.model.verdict import CompatReport
 from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, Release, StageRecord
 from hpcbake.ship.evidence import release_before

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from hpcbake.deliver.convert import ConvertSettings
 from hpcbake.errors import ConfigError
 from hpcbake.model.artefacts import SmokeTest
+from hpcbake.model.late import dataclass
 from hpcbake.model.notification import Notifications
 from hpcbake.ship.project_keys import PROJECT
 from hpcbake.ship.project_notifications import notifications_of

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from hpcbake.model.late import dataclass
 
 
 def fits(name: str, patterns: Sequence[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from hpcbake.build.build import ConfirmingRegistry, confirm, image_from_reference
@@ -12,6 +12,7 @@ from hpcbake.deliver.convert import artifact_tag
 from hpcbake.errors import BuildError, HpcbakeError, RegistryError
 from hpcbake.image.manifest import parse_layers
 from hpcbake.model.artefacts import BuiltImage
+from hpcbake.model.late import dataclass
 from hpcbake.model.reference import Digest, ImageReference, parse_image_reference
 from hpcbake.report.records import error_record
 from hpcbake.ship.forecast import TargetForecast

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from hpcbake.errors import ConfigError
+from hpcbake.model.late import dataclass
 
 #: A night that takes longer is ended, or it would meet the next one.
 _LONGEST = "20h"

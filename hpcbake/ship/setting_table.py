@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from hpcbake.deliver.convert import ConvertSettings
+from hpcbake.model.late import dataclass
 from hpcbake.model.notification import Notifications
 from hpcbake.ship.project_keys import PROJECT, SECTIONS, USER
 from hpcbake.ship.project_parts import BakeDefaults, Nightly, Retention, TagPolicy

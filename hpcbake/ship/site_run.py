@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from hpcbake.deliver.survey import Survey, Wanted, survey, sweep
 from hpcbake.errors import HpcbakeError
 from hpcbake.model.artefacts import BuiltImage
+from hpcbake.model.late import dataclass
 from hpcbake.model.site import Site
 from hpcbake.report.records import Outcome, SiteRecord, StageRecord, error_record, outcome_of
 from hpcbake.ship.accord import PROMOTED, TESTED, Accord

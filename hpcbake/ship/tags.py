@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from hpcbake.model.artefacts import BuiltImage
+from hpcbake.model.late import dataclass
 from hpcbake.model.reference import ImageReference
 from hpcbake.report.records import ImageRecord, Outcome
 from hpcbake.ship.project_parts import TagPolicy

@@ -9,12 +9,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import yaml
 
 from hpcbake.errors import ConfigError
+from hpcbake.model.late import dataclass
 from hpcbake.model.version import Version, find_leading_version, parse_version
 from hpcbake.sites.nodes import DeepNestingError, compose, place_of_error
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from hpcbake.model.late import dataclass
 from hpcbake.model.site import Site
 from hpcbake.model.version import Version
 from hpcbake.sites.document import Field

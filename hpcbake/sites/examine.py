@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 
 from hpcbake.errors import ExitCode
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Node
 from hpcbake.model.site import Site
 from hpcbake.model.version import Version

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from hpcbake.model.late import dataclass
 from hpcbake.model.version import Version
 
 

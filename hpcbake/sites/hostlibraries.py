@@ -10,9 +10,9 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from hpcbake.elf import ElfFacts, OutOfWindowError, find_elf_facts
+from hpcbake.model.late import dataclass
 from hpcbake.model.site import Injection
 from hpcbake.sites.facts import Library
 from hpcbake.sites.scripts import Answer

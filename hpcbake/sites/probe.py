@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Node
 from hpcbake.model.site import Site
 from hpcbake.sites.facts import SiteFacts, parse_facts

@@ -10,7 +10,6 @@ import base64
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 from hpcbake.datafiles import data_folder
@@ -24,6 +23,7 @@ from hpcbake.errors import (
     SmokeUnknownError,
     StateError,
 )
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Outcome
 from hpcbake.model.script import SiteScript
 from hpcbake.model.site import Store

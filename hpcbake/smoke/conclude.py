@@ -7,10 +7,11 @@ failures only: nobody can vouch for a success that left no result, so that is UN
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from hpcbake.model.artefacts import SmokeStatus
+from hpcbake.model.late import dataclass
 
 #: States in which a job is on its way or running.
 ACTIVE_STATES = frozenset(

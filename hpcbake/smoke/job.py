@@ -6,7 +6,6 @@ import hashlib
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ import jinja2
 from hpcbake.datafiles import data_folder
 from hpcbake.errors import ConfigError
 from hpcbake.model.artefacts import Deployment, SmokeTest
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import RuntimeCommands
 from hpcbake.model.site import GpuJobs, Site
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from hpcbake.errors import SiteUnreachableError, SmokeUnknownError
 from hpcbake.model.artefacts import Deployment, SmokeResult, SmokeStatus, SmokeTest
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Clock, Node, RuntimeCommands
 from hpcbake.model.site import Site
 from hpcbake.sites.scripts import read_answer, render_site_script, store_values

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hpcbake.errors import HpcbakeError, SiteResourceError, SiteUnreachableError
 from hpcbake.model.artefacts import SmokeResult, SmokeStatus
+from hpcbake.model.late import dataclass
 from hpcbake.model.ports import Clock, Node
 from hpcbake.model.site import Site
 from hpcbake.sites.scripts import Answer, read_answer, render_site_script

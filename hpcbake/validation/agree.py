@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import yaml
 
 from hpcbake.bakefile.suggestion import did_you_mean
+from hpcbake.model.late import dataclass
 from hpcbake.model.verdict import Severity
 from hpcbake.smoke.job import TEMPLATES
 from hpcbake.validation.files import Kind

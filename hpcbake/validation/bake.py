@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from hpcbake.bakefile import BakeRequest
@@ -11,6 +11,7 @@ from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
 from hpcbake.bakefile.lookup import LARGEST_FILE_BYTES
 from hpcbake.bakefile.resolve import ReadFiles, plan_of, read_request
 from hpcbake.errors import HpcbakeError
+from hpcbake.model.late import dataclass
 from hpcbake.model.verdict import Severity
 from hpcbake.validation.problem import Problem, problem_of_diagnostic
 from hpcbake.validation.single import decode

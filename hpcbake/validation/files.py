@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import yaml
 from hpcbake.bakefile.lookup import DEFAULT_NAMES, names_from_environment
 from hpcbake.check.policy import POLICY_FILE
 from hpcbake.errors import ConfigError, UsageError
+from hpcbake.model.late import dataclass
 from hpcbake.sites.nodes import DeepNestingError, compose
 from hpcbake.validation.place import scalars_at
 

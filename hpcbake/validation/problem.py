@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hpcbake.bakefile.diagnostics import Diagnostic
 from hpcbake.bakefile.source import SourceFile, Span, excerpt, printable
+from hpcbake.model.late import dataclass
 from hpcbake.model.plan import JsonValue
 from hpcbake.model.verdict import Severity
 from hpcbake.sites.document import Mistake

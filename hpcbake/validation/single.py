@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from hpcbake.bakefile.source import SourceFile
 from hpcbake.errors import ConfigError
+from hpcbake.model.late import dataclass
 from hpcbake.model.verdict import Severity
 from hpcbake.ship.project import parse_project
 from hpcbake.ship.project_keys import PROJECT, render_project_schema

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from hpcbake.bakefile import resolution_codes as codes
@@ -11,6 +11,7 @@ from hpcbake.bakefile.compose.substitution import substitute
 from hpcbake.bakefile.compose.tree import Node
 from hpcbake.bakefile.csvfields import MalformedValueError
 from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
+from hpcbake.model.late import dataclass
 
 Path = tuple[str, ...]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from hpcbake.bakefile import resolution_codes as codes
@@ -17,6 +17,7 @@ from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
 from hpcbake.bakefile.dotenv import parse_dotenv
 from hpcbake.bakefile.source import COMPOSE, SourceFile
 from hpcbake.bakefile.suggestion import did_you_mean
+from hpcbake.model.late import dataclass
 
 #: A chain of files that include or extend each other is followed so far.
 DEEPEST_CHAIN = 50

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from hpcbake.bakefile import resolution_codes as codes
@@ -12,6 +11,7 @@ from hpcbake.bakefile.compose.tree import Node
 from hpcbake.bakefile.diagnostics import Diagnostic
 from hpcbake.bakefile.source import Span
 from hpcbake.bakefile.suggestion import did_you_mean
+from hpcbake.model.late import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, cast
 
 from hpcbake.bakefile import resolution_codes as codes
@@ -17,6 +16,7 @@ from hpcbake.bakefile.select import sanitise_target_name
 from hpcbake.bakefile.source import Span
 from hpcbake.bakefile.suggestion import did_you_mean
 from hpcbake.bakefile.valuecheck import check_ulimit, parse_size
+from hpcbake.model.late import dataclass
 
 #: compose key → bake attribute, for values that pass as they are.
 _SAME: Final = {

@@ -11,7 +11,7 @@ import base64
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Protocol
 
 import yaml
@@ -19,6 +19,7 @@ import yaml
 from hpcbake.bakefile import resolution_codes as codes
 from hpcbake.bakefile.diagnostics import BakeFileError, Diagnostic
 from hpcbake.bakefile.source import SourceFile, Span
+from hpcbake.model.late import dataclass
 
 DEEPEST_NESTING: Final = 200
 MOST_NODES: Final = 200_000
