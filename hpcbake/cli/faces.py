@@ -150,8 +150,9 @@ def _write_pages(folder: Path, kept: KeptRuns, now: float) -> None:
     """
     from hpcbake.report.fleet import gather
     from hpcbake.report.pages import MARK, page_names, render_index, render_run, run_stamp
+    from hpcbake.report.timeline import with_history
 
-    fleet = gather(kept.reports)
+    fleet = with_history(gather(kept.reports), kept.figures)
     names = page_names(fleet.reports)
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     for report, name in zip(fleet.reports, names, strict=True):

@@ -21,14 +21,44 @@ from hpcbake.ship.times import render_utc
 
 @click.command("history")
 @click.argument("image", required=False, metavar="[IMAGE]")
+@click.option("--runs", "of_runs", is_flag=True, help="Show the runs of this machine instead; asks no site.")
+@click.option(
+    "--last",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="With --runs: so many, the newest.",
+)
+@click.option("--all", "every_project", is_flag=True, help="With --runs: those of every folder, not only of this one.")
 @site_options
 @json_option
-def command(image: str | None, site_names: tuple[str, ...], site_configs: Path, as_json: bool) -> int:
+def command(
+    image: str | None,
+    of_runs: bool,
+    last: int,
+    every_project: bool,
+    site_names: tuple[str, ...],
+    site_configs: Path,
+    as_json: bool,
+) -> int:
     """Show what users of each site were given, when, by whom and after which smoke job.
 
     Read from the ledger of each site; looks, and changes nothing. The number of a line is what
     `hpcbake rollback --to` takes. Exit code 70 when a ledger was changed.
+
+    \b
+    hpcbake history app                what users of every site had of app
+    hpcbake history --runs             how the runs of this folder went, over time
+    hpcbake history --runs app         only those with app, site by site
+
+    With --runs nothing is asked of anybody: every run of this machine is noted under the state folder, long after its
+    report is gone.
     """
+    if of_runs:
+        from hpcbake.cli.history_runs import show_runs
+
+        return show_runs(image or "", last=last, every_project=every_project, site_names=site_names, as_json=as_json)
     sites = read_sites(site_configs, site_names)
     answers = ask_sites(sites, lambda site, node: site_history(site.name, look_at_store(site, node=node), image or ""))
     broken = [ExitCode.STATE for answer in answers if answer.result and answer.result.broken]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hpcbake.errors import HpcbakeError, UsageError
+from hpcbake.model.history import PastFigure
 from hpcbake.model.late import dataclass
 from hpcbake.report.read import parse_report
 from hpcbake.report.records import ShipReport
@@ -17,10 +18,14 @@ LAST_RUNS = 30
 
 @dataclass(frozen=True)
 class KeptRuns:
-    """Reports, newest first. `lost` has a line for each run that left none, or one that cannot be read."""
+    """Reports, newest first. `lost` has a line for each run that left none, or one that cannot be read.
+
+    `figures` are those of smoke tests as the history has them, further back than the reports.
+    """
 
     reports: tuple[ShipReport, ...]
     lost: tuple[str, ...] = ()
+    figures: tuple[PastFigure, ...] = ()
 
 
 def read_kept_runs(runs: Path, project: str | None, *, last: int, boot_id: str) -> KeptRuns:

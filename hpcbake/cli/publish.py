@@ -17,9 +17,11 @@ from hpcbake.cli.faces import NO_FACES, Faces, write_faces
 from hpcbake.cli.files import write_whole
 from hpcbake.cli.kept import LAST_RUNS, KeptRuns, read_kept_runs
 from hpcbake.cli.notify import Announcer
+from hpcbake.cli.past import past_figures, remember
 from hpcbake.errors import ExitCode
 from hpcbake.model.late import dataclass
 from hpcbake.report.document import render_report
+from hpcbake.report.printable import printable
 from hpcbake.report.records import ShipReport
 from hpcbake.report.terminal import print_report
 
@@ -55,6 +57,8 @@ def publish(
     if told:
         report = replace(report, notifications=told)
         found += [] if found else _write_report(kept, render_report(report))
+    for line in remember(report, runs):
+        click.echo(f"warning: {printable(line)}", err=True)
     text = render_report(report)
     if outlets.path is not None:
         found += _write_report(outlets.path, text)
@@ -112,4 +116,6 @@ def _write_faces(report: ShipReport, faces: Faces, runs: Path) -> list[str]:
     """Write what the flags ask for. This run is told also where its report could not be kept."""
     known = read_kept_runs(runs, report.run.project, last=LAST_RUNS, boot_id=boot_id())
     others = [other for other in known.reports if other.run.id != report.run.id]
-    return write_faces(faces, report, KeptRuns((report, *others), known.lost), now=SystemClock().now())
+    figures, _ = past_figures(runs, report.run.project) if faces.pages else ((), [])
+    kept = KeptRuns((report, *others), known.lost, figures)
+    return write_faces(faces, report, kept, now=SystemClock().now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -50,6 +51,7 @@ def command(
     from hpcbake.cli.boot import boot_id
     from hpcbake.cli.configuration import state_folder
     from hpcbake.cli.console import make_console
+    from hpcbake.cli.past import past_figures
     from hpcbake.cli.publish import StandardOutput
     from hpcbake.report.document import render_report
     from hpcbake.report.printable import printable
@@ -62,6 +64,9 @@ def command(
     else:
         project = None if every_project else str(Path.cwd())
         kept = read_kept_runs(runs, project, last=last, boot_id=boot_id())
+        if pages is not None:
+            figures, trouble = past_figures(runs, project)
+            kept = replace(kept, figures=figures, lost=(*kept.lost, *trouble))
     for line in kept.lost:
         click.echo(f"warning: {printable(line)}", err=True)
     if not kept.reports:

@@ -134,7 +134,7 @@ def _trends(images: Sequence[ImageRecord]) -> tuple[Trend, ...]:
             if identity in counted or test not in tests or job.get("status") != "passed":
                 continue
             counted.add(identity)
-            for name, value in _figures(job):
+            for name, value in figures_of(job):
                 found.setdefault((test, name), []).append(value)
     return tuple(
         Trend(test, name, values[-1][1], tuple(number for number, unit in values if unit == values[-1][1]))
@@ -142,7 +142,7 @@ def _trends(images: Sequence[ImageRecord]) -> tuple[Trend, ...]:
     )
 
 
-def _figures(job: Mapping[str, object]) -> list[tuple[str, tuple[float, str]]]:
+def figures_of(job: Mapping[str, object]) -> list[tuple[str, tuple[float, str]]]:
     """A job's numbers: how long, how much memory, and what the test itself reported."""
     own = job.get("figures")
     said = [
