@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +48,7 @@ def command(site_names: tuple[str, ...], here: bool, site_configs: Path, as_json
     from hpcbake.doctor import Diagnosis, ask_all, diagnosis_as_json
     from hpcbake.doctor.document import HERE
 
-    references = _Project().references()
+    references = _references()
     diagnoses = [Diagnosis(HERE, tuple(ask_all(_questions_here(references, site_configs))))]
     if not as_json:
         _print(diagnoses[0])
@@ -67,20 +69,21 @@ def command(site_names: tuple[str, ...], here: bool, site_configs: Path, as_json
 # ---- this machine ---------------------------------------------------------------------------------------------------
 
 
-class _Project:
+def _references() -> list[ImageReference]:
     """What the bake files of this folder push, as far as they can be read: their mistakes are another fact."""
+    from hpcbake.bakefile import BakeRequest, resolve
+    from hpcbake.cli.configuration import configuration
+    from hpcbake.cli.printing import local_platform
+    from hpcbake.model.reference import parse_image_reference
 
-    def references(self) -> list[ImageReference]:
-        from hpcbake.bakefile import BakeRequest, resolve
-        from hpcbake.cli.printing import local_platform
-        from hpcbake.model.reference import parse_image_reference
-
-        try:
-            plan = resolve(BakeRequest(), folder=Path(), environment=os.environ, local_platform=local_platform())
-            tags = [tag for target in plan.targets.values() for tag in target.tags]
-            return [parse_image_reference(tag) for tag in tags]
-        except HpcbakeError:
-            return []
+    try:
+        bake = configuration().project().bake
+        request = BakeRequest(files=tuple(bake.files), targets=tuple(bake.targets))
+        plan = resolve(request, folder=Path(), environment=os.environ, local_platform=local_platform())
+        tags = [tag for target in plan.targets.values() for tag in target.tags]
+        return [parse_image_reference(tag) for tag in tags]
+    except HpcbakeError:
+        return []
 
 
 def _questions_here(references: Sequence[ImageReference], site_configs: Path) -> list[Question]:
@@ -108,9 +111,13 @@ def _questions_here(references: Sequence[ImageReference], site_configs: Path) ->
 def _folders() -> Folders:
     import platformdirs
 
+    from hpcbake.cli.configuration import state_folder
     from hpcbake.doctor import Folders
 
-    state = os.environ.get("HPCBAKE_STATE") or platformdirs.user_state_dir("hpcbake")
+    try:
+        state = str(state_folder(os.environ))
+    except ConfigError:  # a wrong config file is a fact of its own
+        state = platformdirs.user_state_dir("hpcbake")
     cache = os.environ.get("HPCBAKE_CACHE_DIR") or platformdirs.user_cache_dir("hpcbake")
     return Folders(state, cache, tempfile.gettempdir())
 
@@ -126,6 +133,7 @@ def _convert_program() -> str:
 
 def _configs(site_configs: Path) -> Iterator[Line]:
     """All config files at once; validate shows the mistakes themselves."""
+    from hpcbake.cli.configuration import config_files
     from hpcbake.cli.printing import local_platform
     from hpcbake.sites.examine import fail, ok, warn
     from hpcbake.validation import validate
@@ -133,7 +141,12 @@ def _configs(site_configs: Path) -> Iterator[Line]:
 
     try:
         found = validate(
-            [], folder=Path(), site_configs=site_configs, environment=os.environ, local_platform=local_platform()
+            [],
+            folder=Path(),
+            site_configs=site_configs,
+            environment=os.environ,
+            local_platform=local_platform(),
+            settings=[path for _, path in config_files(os.environ)],
         )
     except ConfigError as error:
         yield warn("config", error.message, error.remedy)
@@ -173,7 +186,7 @@ def _diagnose_sites(folder: Path, names: Sequence[str], registries: Sequence[str
 def _diagnose(site: Site, registries: Sequence[str]) -> Diagnosis:
     from hpcbake.cli.world import connect
     from hpcbake.doctor import Diagnosis, Question, ask_all, diagnose_site
-    from hpcbake.sites.examine import Level, ok
+    from hpcbake.sites.examine import Level, fail, ok
     from hpcbake.smoke.job import parse_slurm_time
 
     def account() -> Iterator[Line]:
@@ -192,11 +205,15 @@ def _diagnose(site: Site, registries: Sequence[str]) -> Diagnosis:
         finally:
             node.close()
 
-    way = ask_all([Question("host-key", lambda: _hops(site), limit_s=3 * site.login.connect_timeout_s + 60)])
-    if any(line.level is Level.FAIL for line in way):
-        return Diagnosis(site.name, (ok("config", site.path), *way))
-    lines = ask_all([Question("login", account, limit_s=600.0, fix="look whether the login node hangs")])
-    return Diagnosis(site.name, (ok("config", site.path), *way, *lines))
+    if re.search(r"(^|\.)example\.(org|com|net)$", site.login.host):
+        fix = f"hpcbake sites probe USER@HOST -o {site.path} --force"
+        text = f"{site.path}: {site.login.host} stands in examples: no cluster of yours is named yet"
+        return Diagnosis(site.name, (fail("config", text, fix, ExitCode.CONFIG),))
+    lines = ask_all([Question("host-key", lambda: _hops(site), limit_s=3 * site.login.connect_timeout_s + 60)])
+    if not any(line.level is Level.FAIL for line in lines):
+        lines += ask_all([Question("login", account, limit_s=600.0, fix="look whether the login node hangs")])
+    bare = [replace(line, text=line.text.removeprefix(f"{site.name}: ")) for line in lines]
+    return Diagnosis(site.name, (ok("config", site.path), *bare))
 
 
 def _hops(site: Site) -> Iterator[Line]:

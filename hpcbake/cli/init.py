@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,12 +91,43 @@ def _ask(folder: Path, given: _Given, *, ask: bool) -> _Given:
             click.echo(f"  {word:<9} {about}")
         template = click.prompt("Template", default=template, type=click.Choice(list(TEMPLATES)), show_choices=False)
     if template != "existing":
-        name = given.name or click.prompt("Name of the image", default=name)
-        registry = given.registry or click.prompt("Registry to push to", default=registry)
+        name = given.name or click.prompt("Name of the image", default=name, value_proc=_name)
+        registry = given.registry or click.prompt("Registry to push to", default=registry, value_proc=_registry)
     login = given.login
     if login is None:
-        login = click.prompt("Your login on a cluster, as USER@HOST (empty: later)", default="", show_default=False)
-    return _Given(template, name, registry, login.strip() or None)
+        question = "Your login on a cluster, as USER@HOST (empty: later)"
+        login = click.prompt(question, default="", show_default=False, value_proc=_login)
+    return _Given(template, name, registry, login or None)
+
+
+def _name(text: str) -> str:
+    """A name that can be one, or the question again."""
+    from hpcbake.scaffold import Answers
+
+    return _checked(lambda: Answers("python", text.strip()).name)
+
+
+def _registry(text: str) -> str:
+    """The same for a registry; what people copy from the address bar is understood."""
+    from hpcbake.scaffold import Answers
+
+    bare = text.strip().removeprefix("https://").rstrip("/")
+    return _checked(lambda: Answers("python", "app", bare).registry)
+
+
+def _login(text: str) -> str:
+    from hpcbake.cli.site_target import find_target
+
+    if text.strip():
+        _checked(lambda: find_target(text.strip(), Path(os.devnull), None, None).name)
+    return text.strip()
+
+
+def _checked(make: Callable[[], str]) -> str:
+    try:
+        return make()
+    except HpcbakeError as error:
+        raise click.UsageError(f"{error.message}: {error.remedy}") from error
 
 
 def _existing_targets(folder: Path) -> list[ExistingTarget]:

@@ -39,11 +39,17 @@ def command(paths: tuple[Path, ...], site_configs: Path, as_json: bool, schema: 
             raise UsageError("--schema prints a schema and looks at nothing", remedy="leave PATH and --json away")
         click.echo(_schema(schema), nl=False)
         return 0
+    from hpcbake.cli.configuration import config_files
     from hpcbake.cli.printing import local_platform
     from hpcbake.validation import render_validation, validate, validation_as_json
 
     found = validate(
-        paths, folder=Path(), site_configs=site_configs, environment=os.environ, local_platform=local_platform()
+        paths,
+        folder=Path(),
+        site_configs=site_configs,
+        environment=os.environ,
+        local_platform=local_platform(),
+        settings=[path for _, path in config_files(os.environ)],
     )
     code = ExitCode.CONFIG if found.has_errors else ExitCode.OK
     if as_json:

@@ -32,6 +32,7 @@ class Kind(Enum):
     POLICY = "policy"
     TEMPLATE = "template"
     SCHEMA = "schema"
+    SETTINGS = "settings"
 
 
 @dataclass(frozen=True)

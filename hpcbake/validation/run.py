@@ -22,11 +22,13 @@ def validate(
     site_configs: Path,
     environment: Mapping[str, str],
     local_platform: str,
+    settings: Sequence[Path] = (),
 ) -> Validation:
     """Look at the project in `folder`, or at the named files and project folders.
 
-    A file that is named is compared with the rest of the project that it belongs to, whose own mistakes are not told
-    then. Raises UsageError for a path that is not there, ConfigError where there is nothing to look at.
+    `settings` are the files of the user and of the machine that hold beside a project's, those that are there. A file
+    that is named is compared with the rest of the project that it belongs to, whose own mistakes are not told then.
+    Raises UsageError for a path that is not there, ConfigError where there is nothing to look at.
     """
     folders, asked = asked_files(paths)
     found: list[Validation] = []
@@ -35,6 +37,9 @@ def validate(
         found.append(_validate_files(files, place, environment, local_platform))
     if asked:
         found.append(_validate_asked(asked, folder, site_configs, environment, local_platform))
+    if not paths:
+        own = [ConfigFile(str(path), Kind.SETTINGS) for path in settings if path.exists()]
+        found = [_validate_files(own, folder, environment, local_platform), *found] if found[0].files else found
     if not any(validation.files for validation in found):
         raise ConfigError(
             f"there is no config file in {_shown(folders, folder)}: no bake file, hpcbake.yaml or site config",

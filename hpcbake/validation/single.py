@@ -11,8 +11,9 @@ from hpcbake.bakefile.source import SourceFile
 from hpcbake.errors import ConfigError
 from hpcbake.model.late import dataclass
 from hpcbake.model.verdict import Severity
+from hpcbake.ship.configuration import parse_user_layer
 from hpcbake.ship.project import parse_project
-from hpcbake.ship.project_keys import PROJECT, render_project_schema
+from hpcbake.ship.project_keys import PROJECT, USER, render_project_schema
 from hpcbake.sites.document import MAX_DOCUMENT_BYTES, Section, read_document
 from hpcbake.sites.profile import PROFILE_FILE
 from hpcbake.sites.read import parse_site
@@ -61,7 +62,7 @@ def decode(path: str, content: bytes) -> SourceFile | Problem:
 
 
 def look_at(file: ConfigFile, environment: Mapping[str, str]) -> Looked:
-    """A project file, site config, profile, policy or schema copy."""
+    """Any config file but bake files and templates."""
     source = read_source(file.path)
     if isinstance(source, Problem):
         return Looked(file, SourceFile(file.path, ""), problems=(source,))
@@ -85,6 +86,7 @@ def _readers(environment: Mapping[str, str]) -> Mapping[Kind, tuple[Section, _Pa
         Kind.SITE: (SITE, lambda content, path: parse_site(content, path, environment=environment)),
         Kind.PROFILE: (PROFILE_FILE, None),
         Kind.POLICY: (POLICY, parse_policy),
+        Kind.SETTINGS: (USER, lambda content, path: parse_user_layer(content, Path(path), "user")),
     }
 
 
@@ -92,6 +94,8 @@ def _look_at_yaml(file: ConfigFile, source: SourceFile, section: Section, parse:
     try:
         document = read_document(source.text, file.path, section)
     except ConfigError as error:
+        if error.kind == "config.empty" and file.kind is Kind.SETTINGS:
+            return Looked(file, source)  # one of comments alone says nothing
         message = error.message.removeprefix(f"{file.path}: ")
         return Looked(file, source, problems=(problem_at(source, 1, 1, message, error.remedy),))
     if document.mistakes:

@@ -35,7 +35,8 @@ path=$(command -v "$program")
 say program "$path"
 if [ -n "$path" ]; then
   say version "$(soon "$program" --version | head -n 1)"
-  library=$(soon "$program" buildcfg | sed -n 's/^LIBEXECDIR=//p' | head -n 1)
+  # apptainer makes its folder in the home of whoever asks, unless that cannot be made.
+  library=$(soon env APPTAINER_CONFIGDIR=/proc/none "$program" buildcfg | sed -n 's/^LIBEXECDIR=//p' | head -n 1)
   if [ -u "$library/${path##*/}/bin/starter-suid" ]; then say setuid yes; else say setuid no; fi
 fi
 if soon unshare -Ur true; then say userns yes; else say userns no; fi

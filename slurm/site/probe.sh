@@ -56,8 +56,10 @@ if [ -z "$runtime" ] && has bash; then
 fi
 if [ -n "$runtime" ]; then
   say runtime_version "$(soon "$runtime" --version | head -n 1)"
-  soon "$runtime" buildcfg >/dev/null && soon "$runtime" buildcfg | say64 buildcfg
-  built() { soon "$runtime" buildcfg | sed -n "s/^$1=//p" | head -n 1; }
+  # apptainer makes its folder in the home of whoever asks, unless that cannot be made.
+  config() { soon env APPTAINER_CONFIGDIR=/proc/none "$runtime" buildcfg; }
+  config >/dev/null && config | say64 buildcfg
+  built() { config | sed -n "s/^$1=//p" | head -n 1; }
   starter=$(built LIBEXECDIR)/${runtime##*/}/bin/starter-suid
   if [ -u "$starter" ]; then say setuid yes; else say setuid no; fi
   settings=$(built APPTAINER_CONFDIR)

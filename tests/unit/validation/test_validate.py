@@ -201,6 +201,23 @@ def test_an_old_copy_of_a_schema_is_a_warning(tmp_path: Path) -> None:
     assert problem.help == f"hpcbake validate --schema site >{copy}"
 
 
+def test_the_user_s_own_settings_are_looked_at_beside_the_project(tmp_path: Path) -> None:
+    """Those of the machine, too; one of comments alone says nothing, and keys of a project do not belong there."""
+    write(tmp_path)
+    files = [tmp_path / "mine.yaml", tmp_path / "machine.yaml", tmp_path / "not-there.yaml"]
+    files[0].write_text("# nothing yet\n")
+    files[1].write_text("ship: {parallel_sites: 0}\nsmoke: []\n")
+    found = validate(
+        [],
+        folder=tmp_path,
+        site_configs=Path("site-configs"),
+        environment={},
+        local_platform="linux/amd64",
+        settings=files,
+    )
+    assert places(found, tmp_path) == [("machine.yaml", 1, 24), ("machine.yaml", 2, 1)]
+
+
 def test_site_configs_that_end_otherwise_are_told(tmp_path: Path) -> None:
     """`.yml` would be passed over in silence."""
     write(tmp_path)
