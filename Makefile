@@ -4,13 +4,14 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 SHELL_FILES = $(shell git ls-files -- quickstart .ci lab slurm | grep -v '\.j2$$' | xargs -r grep -lE '^\#!.*/(env )?(ba|da)?sh$$')
 
-.PHONY: help install setup lint format check unit stand test on-the-lab beside-the-lab lab lab-down demo picture bench
+.PHONY: help install setup lint format check unit stand test on-the-lab beside-the-lab lab lab-down demo picture docs bench
 
 help:
 	@echo "make check    format, lint, types, import contract, unit tests, docs: no containers, under a minute"
 	@echo "make test     everything, with the lab"
 	@echo "make demo     ship the example through the lab and print the report"
 	@echo "make lab      bring the lab up; make lab-down takes it down"
+	@echo "make docs     the docs as a site in build/site, every link checked"
 	@echo "make format   mend what a formatter can mend"
 
 $(VENV)/.installed: pyproject.toml
@@ -53,8 +54,12 @@ stand: setup
 check: setup
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint unit
 
+# The docs as a site; any link or heading that leads nowhere ends it.
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 # The lab's tests one after the other: they stop and freeze parts of it. What needs no lab runs beside them.
-test: check stand
+test: check stand docs
 	@$(MAKE) --no-print-directory -j2 --output-sync=target on-the-lab beside-the-lab
 
 on-the-lab: setup
@@ -72,6 +77,6 @@ lab-down: install
 demo:
 	./quickstart demo
 
-# The picture in the README, drawn from a real run.
+# The pictures of the README and the docs, drawn from real runs.
 picture: setup
 	$(BIN)/python docs/picture.py
