@@ -11,6 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hpcbake.errors import CantWriteError, HpcbakeError, StateError
@@ -141,7 +142,7 @@ class RunHistory:
                 "ORDER BY started DESC, id DESC LIMIT ?3",
                 (_clean(project), _clean(image), last),
             ).fetchall()
-            return [PastReport(*row, self._cells(row[0], image)) for row in rows]
+            return [replace(PastReport(*row), cells=self._cells(row[0], image)) for row in rows]
 
     def _cells(self, run: str, image: str) -> tuple[PastCell, ...]:
         rows = self._database.execute(
