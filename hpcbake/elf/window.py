@@ -1,8 +1,8 @@
 """Windows onto an ELF file: all of it, a file on disk, or the few ranges worth keeping of a stream that passes once.
 
 Of a 500 MB library a loader's tables are some 100 kB. They lie at the start of the first segment or of the first one
-without code (linkers), or in a small segment at the end (patchelf). A stream keeps those; where that was not enough,
-`read` says so and the caller streams the file again with `whole=True`.
+without code (linkers), or in a writable segment of their own at the end (patchelf). A stream keeps those; where that
+was not enough, `read` says so and the caller streams the file again with `whole=True`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ ELF_MAGIC = b"\x7fELF"
 _HEAD_BYTES = 64 * 1024
 _FIRST_SEGMENT_BYTES = 16 * 1024 * 1024
 _OTHER_SEGMENT_BYTES = 8 * 1024 * 1024
+_SMALL_SEGMENT_BYTES = 1024 * 1024
 #: A file kept whole stays in memory up to here, then goes to a temporary file.
 _WHOLE_IN_MEMORY_BYTES = 32 * 1024 * 1024
 MAX_WHOLE_BYTES = 4 * 1024 * 1024 * 1024
 
+_PF_X, _PF_W = 1, 2
 _PT_LOAD, _PT_DYNAMIC, _PT_INTERP, _PT_NOTE, _PT_GNU_PROPERTY = 1, 2, 3, 4, 0x6474E553
 _SMALL_SEGMENTS = frozenset({_PT_DYNAMIC, _PT_INTERP, _PT_NOTE, _PT_GNU_PROPERTY})
 
@@ -84,10 +86,14 @@ class Room:
 
 
 class StreamWindow:
-    """Takes a file piece by piece and keeps copies of what the reader will want, in `room` until the next window."""
+    """Takes a file piece by piece and keeps copies of what the reader will want, in `room` until the next window.
 
-    def __init__(self, size: int, *, whole: bool = False, room: Room | None = None) -> None:
+    `constants` says that the read-only data are wanted, too: of a C library and its loader.
+    """
+
+    def __init__(self, size: int, *, whole: bool = False, constants: bool = False, room: Room | None = None) -> None:
         self.size = size
+        self._constants = constants
         #: Whether nothing of what is still to come will be kept.
         self.is_complete = False
         self._room = room or Room()
@@ -159,31 +165,35 @@ class StreamWindow:
         layout = _segment_layout(head)
         if layout is None:
             return
-        offset, count, entry_size, is_64 = layout
-        if offset + count * entry_size > len(head) < self.size:
+        if layout[0] + layout[1] * layout[2] > len(head) < self.size:
             self._keep_whole()
             return
-        self._wanted = _joined(_wanted_ranges(head, offset, count, entry_size, is_64), len(head), self.size)
+        self._wanted = _joined(_wanted_ranges(head, layout, self._constants), len(head), self.size)
 
 
-def _wanted_ranges(head: bytes, offset: int, count: int, entry_size: int, is_64: bool) -> Iterator[tuple[int, int]]:
-    """The segments that hold a loader's tables, as ranges of the file."""
-    is_first = is_first_data = True
-    form = struct.Struct(("<" if head[5] == 1 else ">") + ("IIQQQQ" if is_64 else "IIIIIII"))
+def _wanted_ranges(head: bytes, layout: tuple[int, int, int, bool], constants: bool) -> Iterator[tuple[int, int]]:
+    """The segments that may hold a loader's tables, as ranges of the file."""
+    offset, count, entry_size, is_64 = layout
+    form = struct.Struct(("<" if head[5] == 1 else ">") + ("IIQ16xQ" if is_64 else "II8xI4xI"))
+    loads: list[tuple[int, int, int]] = []
     for at in range(offset, min(offset + count * entry_size, len(head) - entry_size + 1), entry_size):
         if is_64:
-            kind, flags, start, _, _, length = form.unpack_from(head, at)
+            kind, flags, start, length = form.unpack_from(head, at)
         else:
-            kind, start, _, _, length, _, flags = form.unpack_from(head, at)
+            kind, start, length, flags = form.unpack_from(head, at)
         if kind == _PT_LOAD:
-            is_data = not flags & 1
-            if is_first or (is_data and is_first_data):
-                yield start, start + min(length, _FIRST_SEGMENT_BYTES)
-            elif is_data and length <= _OTHER_SEGMENT_BYTES:
-                yield start, start + length
-            is_first, is_first_data = False, is_first_data and not is_data
+            loads.append((flags, start, length))
         elif kind in _SMALL_SEGMENTS:
-            yield start, start + min(length, 1024 * 1024)
+            yield start, start + min(length, _SMALL_SEGMENT_BYTES)
+    # A linker makes the first segment, or the first without code, of the tables; patchelf adds a writable one. A single
+    # writable segment is the program's data.
+    firsts = {0, next((number for number, (flags, _, _) in enumerate(loads) if not flags & _PF_X), 0)}
+    has_several = sum(1 for flags, _, _ in loads if flags & _PF_W) > 1
+    for number, (flags, start, length) in enumerate(loads):
+        if number in firsts:
+            yield start, start + min(length, _FIRST_SEGMENT_BYTES)
+        elif not flags & _PF_X and length <= _OTHER_SEGMENT_BYTES and (has_several if flags & _PF_W else constants):
+            yield start, start + length
 
 
 def _joined(ranges: Iterable[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:

@@ -16,10 +16,14 @@ from hpcbake.model.late import dataclass
 #: Longest path that Linux can open.
 MAX_PATH = 4096
 _SHEBANG_BYTES = 256
+#: What C libraries and their loaders are called: the folders that they search are read from their constants.
+_LIBC_NAMES = ("libc.", "libc-", "ld-", "ld.", "ld64")
 _MAX_CACHE_BYTES = 8 * 1024 * 1024
 _MAX_TEXT_BYTES = 64 * 1024
 # A file with holes may claim any size; beyond this one its content is not looked at.
 _MAX_SPARSE_BYTES = 1024 * 1024 * 1024
+
+_FILE = EntryKind.FILE
 
 # Small files that decide how the loader searches, or which Python reads a folder.
 _WANTED_TEXT = re.compile(
@@ -139,7 +143,7 @@ def read_layer(
             overlong += 1
             continue
         escaping += has_parent_steps(entry.name)
-        if entry.kind == EntryKind.FILE:
+        if entry.kind is _FILE:
             facts.size += entry.size
         try:
             facts.entries.append(_read_entry(walker, entry, path, entry.name in whole, room))
@@ -190,12 +194,12 @@ def first_line(head: bytes) -> bytes | None:
 
 
 def _read_entry(walker: TarWalker, entry: TarEntry, path: str, whole: bool, room: Room) -> LayerEntry:
-    if entry.kind != EntryKind.FILE:
+    if entry.kind is not _FILE:
         return LayerEntry(path, entry.kind, entry.mode, entry.target)
     elf = content = None
     wanted = wanted_text_bytes(path)
     if not wanted and _is_plain(walker.peek(entry, 4), entry.mode):
-        return LayerEntry(path, EntryKind.FILE, entry.mode, "", None, None, entry.has_capability)
+        return LayerEntry(path, _FILE, entry.mode, "", None, None, entry.has_capability)
     if entry.size and not (entry.sparse is not None and entry.size > _MAX_SPARSE_BYTES):
         pieces = walker.pieces(entry)
         head = next(pieces, memoryview(b""))
@@ -203,7 +207,7 @@ def _read_entry(walker: TarWalker, entry: TarEntry, path: str, whole: bool, room
         if wanted:
             content = _gather(head, pieces, wanted)
         elif start == ELF_MAGIC or len(start) < min(4, entry.size):
-            elf = _read_elf(entry.size, head, pieces, whole, room)
+            elf = _read_elf(path, entry.size, head, pieces, whole, room)
         elif start[:2] == b"#!" and entry.mode & 0o111:
             content = first_line(_gather(head, pieces, _SHEBANG_BYTES))
     return LayerEntry(path, entry.kind, entry.mode, "", elf, content, entry.has_capability)
@@ -216,8 +220,11 @@ def _is_plain(start: bytes | None, mode: int) -> bool:
     return start != ELF_MAGIC and not (start[:2] == b"#!" and mode & 0o111)
 
 
-def _read_elf(size: int, head: memoryview, pieces: Iterator[memoryview], whole: bool, room: Room) -> ElfFacts | None:
-    window = StreamWindow(size, whole=whole, room=room)
+def _read_elf(
+    name: str, size: int, head: memoryview, pieces: Iterator[memoryview], whole: bool, room: Room
+) -> ElfFacts | None:
+    is_libc = name.rpartition("/")[2].startswith(_LIBC_NAMES)
+    window = StreamWindow(size, whole=whole, constants=is_libc, room=room)
     try:
         window.feed(head)
         while not window.is_complete and (piece := next(pieces, None)) is not None:

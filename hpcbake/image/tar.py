@@ -52,6 +52,8 @@ class MalformedTarError(Exception):
     """The stream is not a tar archive, or breaks its rules."""
 
 
+# Looked up for every entry: an enum's member costs more than a name of the module.
+_FILE = EntryKind.FILE
 _KINDS = {
     b"0": EntryKind.FILE,
     b"\0": EntryKind.FILE,
@@ -121,8 +123,9 @@ class TarWalker:
             yield piece
 
     def _finish(self) -> None:
-        self._stream.skip(self._left + self._padding)
-        self._left = self._padding = 0
+        if self._left or self._padding:
+            self._stream.skip(self._left + self._padding)
+            self._left = self._padding = 0
 
     def _next(self) -> TarEntry | None:
         pax: dict[str, bytes] = {}
@@ -132,6 +135,11 @@ class TarWalker:
             if header is None:
                 return None
             kind, size = header[156:157], _number(header[124:136])
+            what = _KINDS.get(kind)
+            if what is not None:
+                if self._global:
+                    pax = self._global | pax
+                return self._entry(header, what, size, pax, long_name, long_target)
             if kind == b"L":
                 long_name = self._extension(size).rstrip(b"\0")
             elif kind == b"K":
@@ -140,10 +148,6 @@ class TarWalker:
                 pax = _parse_pax(self._extension(size))
             elif kind == b"g":
                 self._global |= _parse_pax(self._extension(size))
-            elif kind in _KINDS:
-                return self._entry(
-                    header, kind, size, self._global | pax if self._global else pax, long_name, long_target
-                )
             else:
                 # Volume labels, dump folders, vendors' inventions: nothing a container runtime would make.
                 self._start(size)
@@ -177,33 +181,33 @@ class TarWalker:
     def _entry(
         self,
         header: bytes,
-        kind: bytes,
+        what: EntryKind,
         size: int,
         pax: dict[str, bytes],
         long_name: bytes | None,
         long_target: bytes | None,
     ) -> TarEntry:
-        what = _KINDS[kind]
-        name = (pax.get("path") if pax else None) or long_name or _ustar_name(header)
-        target = b""
-        if what is EntryKind.SYMLINK or what is EntryKind.HARDLINK:
-            target = (pax.get("linkpath") if pax else None) or long_target or header[157:257].partition(b"\0")[0]
-        if pax and "size" in pax:
-            size = _decimal(pax["size"])
-        if what is EntryKind.FILE and name.endswith(b"/"):
+        name = pax.get("path") or long_name or _ustar_name(header)
+        if what is _FILE and name.endswith(b"/"):
             what = EntryKind.FOLDER  # before ustar there was no other way to say it
-        if what is not EntryKind.FILE:
+        target = b""
+        if what is not _FILE:
             size = 0
-        self._start(size)
+            if what is EntryKind.SYMLINK or what is EntryKind.HARDLINK:
+                target = pax.get("linkpath") or long_target or header[157:257].partition(b"\0")[0]
+        elif "size" in pax:
+            size = _decimal(pax["size"])
+        self._left, self._padding = size, -size % _BLOCK
         entry = TarEntry(
-            name=name.decode("utf-8", "surrogateescape"),
-            kind=what,
-            mode=_number(header[100:108]) & 0o7777,
-            size=size,
-            target=target.decode("utf-8", "surrogateescape") if target else "",
-            has_capability="SCHILY.xattr.security.capability" in pax,
+            name.decode("utf-8", "surrogateescape"),
+            what,
+            _number(header[100:108]) & 0o7777,
+            size,
+            target.decode("utf-8", "surrogateescape") if target else "",
         )
-        if kind == b"S":
+        if pax:
+            entry.has_capability = "SCHILY.xattr.security.capability" in pax
+        if header[156:157] == b"S":
             self._read_gnu_sparse(header, entry)
         elif pax and any(key.startswith("GNU.sparse.") for key in pax):
             self._read_pax_sparse(pax, entry)
@@ -304,10 +308,8 @@ def _signed_sum(header: bytes) -> int:
 
 def _ustar_name(header: bytes) -> bytes:
     name = header[:100].partition(b"\0")[0]
-    if header[257:263] == b"ustar\0":
-        prefix = header[345:500].partition(b"\0")[0]
-        if prefix:
-            return prefix + b"/" + name
+    if header[345] and header[257:263] == b"ustar\0":
+        return header[345:500].partition(b"\0")[0] + b"/" + name
     return name
 
 
