@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,48 +10,13 @@ from typing import NoReturn
 
 from hpcbake.adapters.buildx_inspect import parse_inspect
 from hpcbake.adapters.processes import run_program
-from hpcbake.errors import BuildError, HpcbakeError, PrereqError, RegistryError, RegistryTempError
+from hpcbake.catalogue import failure_class
+from hpcbake.catalogue.causes import find_cause
+from hpcbake.errors import BuildError
 from hpcbake.model.builders import BuilderInfo
 from hpcbake.model.ports import Outcome
 
 _BUILD_TIMEOUT_S = 4 * 3600.0
-
-#: pattern in buildx's stderr → (exception, kind, what it means, remedy). First match wins.
-_CAUSES: tuple[tuple[str, type[HpcbakeError], str, str, str], ...] = (
-    (r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED", PrereqError, "config.docker",
-     "a node of the builder shows a host key that your ssh does not know",
-     "log in there once by hand and compare the key: ssh HOST; then hpcbake builder check"),
-    (r"Permission denied \(publickey|Permission denied, please try again", PrereqError, "config.docker",
-     "a node of the builder refuses the login", "load the key into your ssh agent (ssh-add); hpcbake builder check"),
-    (r"Cannot connect to the Docker daemon|docker daemon is not running|dial unix .*docker\.sock|error during connect",
-     PrereqError, "config.docker", "the Docker daemon does not answer", "start Docker, or give --builder"),
-    (r"'buildx' is not a docker command|unknown command.*buildx|unknown flag: --metadata-file",
-     PrereqError, "config.buildx", "docker has no buildx plugin", "install docker-buildx 0.13 or newer"),
-    (r"no builder .* found", PrereqError, "config.builder", "there is no such builder", "list them: docker buildx ls"),
-    (r"(?:image|failed to (?:create|export)).*already exists", BuildError, "image.race",
-     "another build of the same image was faster", "run the same command again"),
-    (r"additional privileges requested", BuildError, "image.entitlement",
-     "the plan asks for privileges that were not given", "pass what you accept of the list above with --allow"),
-    (r"process \"(?:.|\n)*?\" did not complete successfully", BuildError, "image.build", "a build step failed",
-     "the failing instruction and its last lines are above"),
-    (r"(?:failed to push|push access denied|server message: insufficient_scope|failed to authorize).*"
-     r"(?::? 40[13] [A-Z]|denied|[Uu]nauthorized|insufficient_scope|no basic auth)|no basic auth credentials",
-     RegistryError, "registry.auth", "the registry refused the login", "log in: docker login REGISTRY"),
-    (r"429 Too Many Requests|toomanyrequests", RegistryTempError, "registry.rate-limit",
-     "the registry's rate limit is used up", "try later"),
-    (r"x509: ", RegistryError, "registry.tls", "the registry's certificate is not trusted by the builder",
-     "give the builder the registry's CA"),
-    (r"failed to push .*(?:connection refused|connection reset|EOF|timeout|:? 50\d [A-Z])", RegistryTempError,
-     "registry.unavailable", "the push did not get through", "run the same command again"),
-    (r"failed to push ", RegistryError, "registry.push", "the registry did not take the image",
-     "the registry's own words are above"),
-    (r"failed to resolve source metadata for|pull access denied|failed to load metadata|: not found\b", BuildError,
-     "image.base", "a base image cannot be found",
-     "check the FROM lines; `rockylinux:8.10` is published as `rockylinux/rockylinux:8.10`"),
-    (r"failed to read dockerfile|no such file or directory", BuildError, "image.context",
-     "a Dockerfile or a file of the context is missing", "paths are relative to the folder hpcbake runs in"),
-    (r"no space left on device", BuildError, "image.space", "the builder's disk is full", "docker buildx prune"),
-)  # fmt: skip
 
 
 class Buildx:
@@ -95,6 +59,12 @@ class Buildx:
             self._info = parse_inspect(outcome.stdout)
         return self._info
 
+    def _context(self) -> tuple[str, ...]:
+        """A builder that is the engine of another Docker context is chosen by that context: buildx insists on it."""
+        if not self._builder or self._builder == "default" or self.describe().driver != "docker":
+            return ()
+        return ("--context", self._builder)
+
     def _grants(self) -> tuple[str, ...]:
         """What to hand on of --allow: nothing to a buildx that has no such flag, and grants what a plan asks for."""
         if not self._allow:
@@ -126,8 +96,9 @@ class Buildx:
     def argv(self, plan: str, metadata: str, targets: Sequence[str]) -> list[str]:
         """The command, as `--dry-run` shows it."""
         return [
-            *("docker", "buildx", "bake", "--progress=plain", "-f", plan, "--metadata-file", metadata),
-            *(("--builder", self._builder) if self._builder else ()),
+            *("docker", *self._context(), "buildx", "bake", "--progress=plain", "-f", plan),
+            *("--metadata-file", metadata),
+            *(("--builder", self._builder) if self._builder and not self._context() else ()),
             *(word for grant in self._grants() for word in ("--allow", grant)),
             *targets,
         ]
@@ -153,15 +124,16 @@ def _read_metadata(path: Path, targets: Sequence[str]) -> dict[str, dict[str, ob
 
 def _raise_build_failure(outcome: Outcome) -> NoReturn:
     output = "\n".join(outcome.stderr.strip().splitlines()[-30:])
-    for pattern, failure, kind, meaning, remedy in _CAUSES:
-        if re.search(pattern, outcome.stderr):
-            raise failure(
-                meaning,
-                remedy=remedy,
-                kind=kind,
-                retryable=failure.retryable or kind == "image.race",
-                evidence={"output": output},
-            )
+    cause = find_cause(outcome.stderr, "build")
+    if cause is not None:
+        failure = failure_class(cause.kind)
+        raise failure(
+            cause.meaning,
+            remedy=cause.remedy,
+            kind=cause.kind,
+            retryable=failure.retryable or cause.kind == "image.race",
+            evidence={"output": output, "cause": cause.name},
+        )
     raise BuildError(
         f"docker buildx bake ended with {outcome.exit_code}",
         remedy="its last lines are above",

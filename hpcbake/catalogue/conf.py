@@ -190,4 +190,10 @@ CONF: tuple[Entry, ...] = (
         "`deploy` of hpcbake.yaml sends none of app to any site of alder",
         "Correct `deploy` of hpcbake.yaml, or choose other targets or sites: `--target`, `--site`.",
     ),
+    Entry(
+        "HB-CONF-030", "config.builder-node", _PREREQ,
+        "A node of a builder cannot be used: its machine does not answer, refuses the login, or has no Docker for you.",
+        "the host key of ssh://ada@build.example.org is not in your known_hosts",
+        "The `help:` line names the cause. `hpcbake builder check` asks every node again.",
+    ),
 )  # fmt: skip

@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "print": ("hpcbake.cli.print", "Show the plan: bake files with everything resolved."),
     "lint": ("hpcbake.cli.lint", "Look for what will hurt on a cluster, before anything is built."),
     "build": ("hpcbake.cli.build", "Build and push the targets; print the digests."),
+    "builder": ("hpcbake.cli.builder", "The machines that build: add a native one by ssh, list, check, remove."),
     "check": ("hpcbake.cli.check", "Judge whether an image runs on a site."),
     "diff": ("hpcbake.cli.diff", "Show what a new image needs and offers that an old one did not."),
     "deliver": ("hpcbake.cli.deliver", "Put the SIF of a digest into the store of every site."),
