@@ -48,16 +48,15 @@ def command(site_names: tuple[str, ...], here: bool, site_configs: Path, as_json
     from hpcbake.doctor import Diagnosis, ask_all, diagnosis_as_json
     from hpcbake.doctor.document import HERE
 
+    sites, wrong = ([], []) if here else _read_sites(site_configs, site_names)
     references = _references()
     diagnoses = [Diagnosis(HERE, tuple(ask_all(_questions_here(references, site_configs))))]
     if not as_json:
         _print(diagnoses[0])
-    if not here:
-        hosts = sorted({reference.registry for reference in references})
-        for diagnosis in _diagnose_sites(site_configs, site_names, hosts):
-            diagnoses.append(diagnosis)
-            if not as_json:
-                _print(diagnosis)
+    for diagnosis in _diagnose_sites(sites, wrong, sorted({reference.registry for reference in references})):
+        diagnoses.append(diagnosis)
+        if not as_json:
+            _print(diagnosis)
     code = ExitCode.PREREQ if any(diagnosis.has_failed for diagnosis in diagnoses) else ExitCode.OK
     if as_json:
         click.echo(json.dumps(diagnosis_as_json(diagnoses, int(code)), indent=2))
@@ -163,18 +162,25 @@ def _configs(site_configs: Path) -> Iterator[Line]:
 # ---- sites ----------------------------------------------------------------------------------------------------------
 
 
-def _diagnose_sites(folder: Path, names: Sequence[str], registries: Sequence[str]) -> Iterator[Diagnosis]:
-    from hpcbake.doctor import Diagnosis
+def _read_sites(folder: Path, names: Sequence[str]) -> tuple[list[Site], list[ConfigError]]:
+    """The sites that can be read, and what is wrong with the others. Raises UsageError for a name that none has."""
     from hpcbake.sites import find_sites
-    from hpcbake.sites.examine import fail
 
     if not names and not folder.is_dir():
-        return
+        return [], []
     wrong: list[ConfigError] = []
     try:
-        sites = find_sites(folder, names, environment=os.environ, left_out=wrong)
+        return find_sites(folder, names, environment=os.environ, left_out=wrong), wrong
     except ConfigError as error:
-        sites, wrong = [], [*wrong, error]
+        return [], [error]
+
+
+def _diagnose_sites(
+    sites: Sequence[Site], wrong: Sequence[ConfigError], registries: Sequence[str]
+) -> Iterator[Diagnosis]:
+    from hpcbake.doctor import Diagnosis
+    from hpcbake.sites.examine import fail
+
     with ThreadPoolExecutor(max_workers=16) as pool:
         yield from pool.map(lambda site: _diagnose(site, registries), sites)
     for failure in wrong:

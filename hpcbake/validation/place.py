@@ -52,6 +52,24 @@ def find_place(node: yaml.Node | None, message: str) -> Place:
     return place_of(node) if node is not None else (1, 1)
 
 
+def without_item(text: str, node: yaml.Node | None, line: int) -> str | None:
+    """The text with the lines of the list item at `line` left empty; None where there is no item of whole lines."""
+    lists = [value for _, value in node.value if _is_block_list(value)] if isinstance(node, yaml.MappingNode) else []
+    lines = text.split("\n")
+    for items in lists:
+        starts = [item.start_mark.line for item in items.value]
+        ends = [*starts[1:], items.end_mark.line if items.end_mark is not None else len(lines)]
+        for first, end in zip(starts, ends, strict=True):
+            if first <= line - 1 < max(end, first + 1):
+                last = max(end, first + 1)
+                return "\n".join([*lines[:first], *[""] * (last - first), *lines[last:]])
+    return None
+
+
+def _is_block_list(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.SequenceNode) and not node.flow_style and len(node.value) > 0
+
+
 def _all_scalars(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
     if isinstance(node, yaml.ScalarNode):
         yield node

@@ -15,12 +15,15 @@ from hpcbake.ship.configuration import parse_user_layer
 from hpcbake.ship.project import parse_project
 from hpcbake.ship.project_keys import PROJECT, USER, render_project_schema
 from hpcbake.sites.document import MAX_DOCUMENT_BYTES, Section, read_document
+from hpcbake.sites.nodes import compose
 from hpcbake.sites.profile import PROFILE_FILE
 from hpcbake.sites.read import parse_site
 from hpcbake.sites.schema import SITE, render_site_schema
 from hpcbake.validation.files import SITE_SCHEMA, ConfigFile, Kind
-from hpcbake.validation.place import find_place
+from hpcbake.validation.place import find_place, without_item
 from hpcbake.validation.problem import Problem, problem_at, problem_of_mistake
+
+_MOST_CONTRADICTIONS = 20
 
 
 @dataclass(frozen=True)
@@ -101,14 +104,32 @@ def _look_at_yaml(file: ConfigFile, source: SourceFile, section: Section, parse:
     if document.mistakes:
         problems = tuple(problem_of_mistake(source, mistake) for mistake in document.mistakes)
         return Looked(file, source, document.node, problems)
-    try:
-        if parse is not None:
-            parse(source.text, file.path)
-    except ConfigError as error:
-        message = error.message.removeprefix(f"{file.path}: ")
-        line, column = find_place(document.node, message)
-        return Looked(file, source, document.node, (problem_at(source, line, column, message, error.remedy),))
-    return Looked(file, source, document.node)
+    found = _contradictions(source, document.node, parse) if parse is not None else []
+    return Looked(file, source, document.node, tuple(found))
+
+
+def _contradictions(source: SourceFile, node: yaml.Node | None, parse: _Parse) -> list[Problem]:
+    """Everything that a reader refuses in values that are each right.
+
+    A reader stops at the first. The item of the list that it stopped at is left out, and the reader asked again.
+    """
+    found: list[Problem] = []
+    text = source.text
+    while len(found) < _MOST_CONTRADICTIONS:
+        try:
+            parse(text, source.name)
+        except ConfigError as error:
+            message = error.message.removeprefix(f"{source.name}: ")
+            line, column = find_place(node, message)
+            found.append(problem_at(source, line, column, message, error.remedy))
+            shorter = without_item(text, node, line)
+            if shorter is None:
+                break
+            text = shorter
+            node, _ = compose(text)
+        else:
+            break
+    return found
 
 
 def _old_schema(source: SourceFile) -> list[Problem]:

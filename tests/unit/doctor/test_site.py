@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hpcbake.doctor.site import _LATE, judge_account
+from hpcbake.doctor.site import _LATE, diagnose_site, judge_account
+from hpcbake.model.ports import Outcome
 from hpcbake.model.site import Login, Runtime, Site, Slurm, Store
 from hpcbake.sites.examine import Level, Line
 from hpcbake.sites.scripts import Answer, parse_answer_lines, render_site_script
@@ -116,6 +117,30 @@ def test_a_store_of_one_machine_is_fine_where_jobs_run_on_it() -> None:
     """There is no other node to see it."""
     site = dataclasses.replace(SITE, slurm=Slurm(scheduler="local"))
     assert complaints(site, store=b64("/store\n3\nxfs\n")) == []
+
+
+class Silent:
+    """A login node whose store hangs: it answers the first script, and must not be asked for more."""
+
+    name = "here"
+
+    def run_script(self, script: str, *, timeout_s: float, secret_stdin: bytes = b"") -> Outcome:
+        assert "sbatch --test-only" not in script
+        return Outcome(0, "user me\nlate store\n")
+
+    def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
+        raise AssertionError
+
+    def close(self) -> None: ...
+
+
+def test_what_would_hang_on_the_same_thing_is_left_out_and_said() -> None:
+    """The examination would stat the store, too."""
+    found = list(diagnose_site(SITE, Silent(), registries=[], time_limit_s=300, now_s=lambda: 0.0))
+    assert [(line.topic, line.level.value) for line in found if line.level is not Level.OK] == [
+        ("filesystem", "FAIL"),
+        ("examine", "warn"),
+    ]
 
 
 # ---- the script -----------------------------------------------------------------------------------------------------

@@ -128,6 +128,21 @@ def test_mistakes_of_all_files_are_told_in_one_run(tmp_path: Path) -> None:
     assert len({path for path, _, _ in places(look(tmp_path), tmp_path)}) == 5
 
 
+def test_contradictions_between_right_values_are_told_together(tmp_path: Path) -> None:
+    """A reader stops at the first of them; validate does not."""
+    tests = "smoke:\n  - name: cpu\n  - name: cpu\n  - name: x\n    template: command\n  - name: python\n"
+    days = 'accept:\n  - {rule: large-imge, until: "2027-01-01", reason: a}\n'
+    days += '  - rule: large-image\n    until: "2027-13-01"\n    reason: b\n'
+    write(tmp_path, hpcbake=tests, hpcbake_check=days)
+    assert places(look(tmp_path), tmp_path) == [
+        ("hpcbake.yaml", 3, 11),
+        ("hpcbake.yaml", 4, 11),
+        ("hpcbake.yaml", 6, 11),
+        ("hpcbake-check.yaml", 2, 12),
+        ("hpcbake-check.yaml", 4, 12),
+    ]
+
+
 def test_every_target_is_resolved_and_not_only_the_default(tmp_path: Path) -> None:
     """A mistake in a target that nobody ships today is a mistake, each of several is told once."""
     more = "".join(f'target "{name}" {{\n  inherits = ["{name}-gone"]\n}}\n' for name in ("one", "two"))
