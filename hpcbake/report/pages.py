@@ -30,6 +30,8 @@ from hpcbake.report.words import failures, group_failures, outcome_words, run_er
 MARK = '<meta name="generator" content="hpcbake report">'
 #: Of a program's output and of a job's log, the last so many characters.
 _MAX_OUTPUT = 8_000
+#: A cell of the matrix gives a cause in so many characters.
+_MAX_CELL_TEXT = 140
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 #: A sign beside the word, for the eye; and the class that gives the colour.
@@ -120,6 +122,7 @@ def _environment() -> jinja2.Environment:
             "figure": figure_words,
             "jobs": smoke_jobs,
             "last_part": _last_part,
+            "one_line": _one_line,
             "outcome": outcome_words,
             "short": short,
             "sign": lambda status: _SIGNS.get(str(status), ("·", "quiet"))[0],
@@ -143,6 +146,12 @@ def _end(report: ShipReport) -> str:
     if report.code is ExitCode.OK:
         return Outcome.OK.value
     return Outcome.INCONCLUSIVE.value if report.interrupted_code is not None else Outcome.FAILED.value
+
+
+def _one_line(text: str) -> str:
+    """The first line of a message, as long as a cell takes; the whole stands below it."""
+    first = text.strip().partition("\n")[0]
+    return first if len(first) <= _MAX_CELL_TEXT else first[: _MAX_CELL_TEXT - 1] + "…"
 
 
 def _last_part(text: object) -> str:
