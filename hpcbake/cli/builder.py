@@ -191,8 +191,10 @@ def remove(name: str, node_name: str | None) -> int:
             f"builder {name!r} is Docker's own engine and cannot be removed", remedy="see: hpcbake builder list"
         )
     if node_name is None:
-        shelf.remove(name)
+        left = shelf.remove(name)
         click.echo(f"builder {name} is gone")
+        if left:
+            click.echo(f"warning: {printable(left)}: what runs there of it stays", err=True)
     elif node_name not in names:
         raise UsageError(f"builder {name} has no node {node_name!r}", remedy=f"its nodes: {', '.join(names)}")
     elif names == [node_name]:

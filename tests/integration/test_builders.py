@@ -12,10 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.chain import Chain
+from tests.integration.chain import Chain, make_chain
+from tests.integration.conftest import RunningLab
 from tests.integration.sshd import Sshd, make_key, public_key
 
-pytestmark = [pytest.mark.lab]
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def chain(lab: RunningLab, tmp_path: Path) -> Iterator[Chain]:
+    """A project of this test's own."""
+    (tmp_path / "project").mkdir()
+    made = make_chain(lab, tmp_path / "project")
+    yield made
+    made.wipe()
 
 
 @dataclass
@@ -76,7 +86,7 @@ def test_a_remote_machine_becomes_a_node(chain: Chain, host: BuildHost) -> None:
     dead = chain.run("builder", "check")
     assert dead.returncode == 11
     assert "does not answer" in dead.stdout
-    chain.run("builder", "remove", check=True)
+    assert "what runs there of it stays" in chain.run("builder", "remove", check=True).stderr
     assert chain.run("builder", "check").returncode == 2
 
 
