@@ -9,13 +9,14 @@ from pathlib import Path
 import yaml
 
 from hpcbake.bakefile.lookup import DEFAULT_NAMES, names_from_environment
-from hpcbake.check.policy import POLICY_FILE
 from hpcbake.errors import ConfigError, UsageError
 from hpcbake.model.late import dataclass
 from hpcbake.sites.nodes import DeepNestingError, compose
 from hpcbake.validation.place import scalars_at
 
 PROJECT_FILE = "hpcbake.yaml"
+#: As in hpcbake.check.policy, which takes long to load: most projects have none.
+POLICY_FILE = "hpcbake-check.yaml"
 SITE_SCHEMA = "site.schema.json"
 PROJECT_SCHEMA = "project.schema.json"
 TEMPLATE_FOLDER = "slurm"

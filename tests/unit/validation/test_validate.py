@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hpcbake.adapters.apptainer import SpythonCommands
+from hpcbake.check import policy
 from hpcbake.cli.validate import command
 from hpcbake.errors import ConfigError, UsageError
 from hpcbake.model.artefacts import BuiltImage, Deployment, SmokeTest
 from hpcbake.model.reference import Digest, parse_image_reference
 from hpcbake.model.site import Login, Site, Store
 from hpcbake.smoke.job import VALUES, render_job
-from hpcbake.validation import Validation, render_validation, validate
+from hpcbake.validation import Validation, files, render_validation, validate
 
 BAKE = 'group "default" {\n  targets = ["app"]\n}\ntarget "app" {\n  tags = ["r.example.org/app:1"]\n}\n'
 SITE = "name: alder\nlogin: {host: login.example.org}\nstore: {root: /scratch/hpcbake}\n"
@@ -113,6 +114,11 @@ def test_a_mistake_is_told_at_its_place(
     found = look(tmp_path)
     assert place in places(found, tmp_path)
     assert f"{tmp_path / place[0]}:{place[1]}:{place[2]}: " in render_validation(found)
+
+
+def test_the_policy_is_the_file_that_the_check_reads() -> None:
+    """Its name stands twice, because the check takes long to load."""
+    assert files.POLICY_FILE == policy.POLICY_FILE
 
 
 def test_mistakes_of_all_files_are_told_in_one_run(tmp_path: Path) -> None:
