@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from hpcbake.build.fingerprint import parse_fingerprint, render_fingerprint
@@ -57,7 +58,8 @@ class BuildFile:
                 os.fsync(file.fileno())
             partial.replace(self._path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise CantWriteError(
                 f"{self._path}: what was built cannot be noted down: {error.strerror}",
                 remedy="make room, or point HPCBAKE_STATE at a folder that can be written",

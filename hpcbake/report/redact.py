@@ -123,4 +123,5 @@ def _forms(secret: str) -> Iterator[str]:
         if len(part) < _SHORTEST or part.lower() in ("false", "none", "null", "true"):
             continue
         encoded = part.encode("utf-8", "surrogateescape")
-        yield from {part, json.dumps(part)[1:-1], quote(encoded, safe=""), base64.b64encode(encoded).decode()}
+        yield from {part, json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1]}
+        yield from {quote(encoded), quote(encoded, safe=""), base64.b64encode(encoded).decode()}
