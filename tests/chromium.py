@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import platform
 import select
 import shutil
 import subprocess
@@ -28,10 +29,10 @@ _FLAGS = (
 
 
 def find_chromium() -> str:
-    """The program; without one the test is skipped, and fails in CI."""
+    """The program; without one the test is skipped, and fails in CI where `quickstart` brings it."""
     found = next(filter(None, map(shutil.which, _PROGRAMS)), None)
     if found is None:
-        if os.environ.get("CI"):
+        if os.environ.get("CI") and platform.freedesktop_os_release().get("ID") == "debian":
             pytest.fail("no Chromium on this machine: apt-get install chromium")
         pytest.skip("no Chromium on this machine: apt-get install chromium")
     return found

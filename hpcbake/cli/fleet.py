@@ -12,6 +12,7 @@ from rich.console import Console
 
 from hpcbake.adapters.clock import SystemClock
 from hpcbake.catalogue import error_code, with_code
+from hpcbake.cli.configuration import configuration, setting_option
 from hpcbake.cli.world import connect
 from hpcbake.errors import ExitCode, HpcbakeError, StateError, overall_exit_code
 from hpcbake.model.late import dataclass
@@ -21,13 +22,12 @@ from hpcbake.ship.ports import SiteNode
 from hpcbake.ship.times import render_utc, run_id
 
 T = TypeVar("T")
-_SITES_AT_ONCE = 16
 
-lock_wait_option = click.option(
+lock_wait_option = setting_option(
+    "ship.lock_wait",
     "--lock-wait",
     type=click.IntRange(min=0),
-    default=60,
-    show_default=True,
+    fallback=60,
     metavar="SECONDS",
     help="Patience with a lock on a site.",
 )
@@ -60,8 +60,13 @@ def ask_sites(sites: Sequence[Site], act: Callable[[Site, SiteNode], T]) -> list
         finally:
             node.close()
 
-    with ThreadPoolExecutor(max_workers=_SITES_AT_ONCE) as pool:
+    with ThreadPoolExecutor(max_workers=sites_at_once()) as pool:
         return list(pool.map(ask, sites))
+
+
+def sites_at_once() -> int:
+    """How many sites are worked on or looked at together. Raises ConfigError."""
+    return int(configuration().value("ship.parallel_sites"))
 
 
 def fleet_code(answers: Sequence[SiteAnswer[T]], more: Sequence[ExitCode] = ()) -> ExitCode:

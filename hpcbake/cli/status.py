@@ -12,6 +12,7 @@ from rich.table import Table
 
 from hpcbake.cli.console import make_console
 from hpcbake.cli.destinations import choose_looked_at
+from hpcbake.cli.fleet import sites_at_once
 from hpcbake.cli.options import read_project, read_sites, site_options
 from hpcbake.cli.world import connect
 from hpcbake.deliver.status import SiteStatus, StoredRelease, site_status
@@ -33,7 +34,7 @@ def command(site_names: tuple[str, ...], site_configs: Path, verify: bool, as_js
     """
     destinations = read_project(Path.cwd()).destinations
     sites = choose_looked_at(destinations, read_sites(site_configs, site_names), site_names)
-    with ThreadPoolExecutor(max_workers=16) as pool:
+    with ThreadPoolExecutor(max_workers=sites_at_once()) as pool:
         seen = list(pool.map(lambda site: _look(site, verify), sites))
     if as_json:
         click.echo(json.dumps(_document(sites, seen), indent=2))
