@@ -2,15 +2,20 @@
 
     python benchmarks/check_scan.py [--folder DIR] [--baseline]
 
+With --baseline also what people do by hand: `docker save | tar -x`, then readelf, through the engine that DOCKER_HOST
+names (left out when there is none).
+
 Downloads the wheels once, makes the same two layers in gzip and zstd, serves them from a registry process on the
 loopback address, and measures each step in a process of its own: CPU time (of the measuring process only), wall time,
-peak memory. CPU time is what to compare on a shared machine. Prints one JSON document.
+peak memory. CPU time is what to compare on a shared machine: unpacking alone and the check take turns, and the least of
+each counts. Prints one JSON document.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import hashlib
 import importlib
 import io
 import json
@@ -46,7 +51,7 @@ def main() -> None:
     options.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "hpcbake-bench")
     options.add_argument("--wheels", type=Path, help="folder with wheels to use instead of downloading")
     options.add_argument("--runs", type=int, default=3, help="best of so many")
-    options.add_argument("--baseline", action="store_true", help="also measure tar -x and readelf (slow)")
+    options.add_argument("--baseline", action="store_true", help="also measure docker save, tar -x and readelf (slow)")
     args = options.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     layers = prepare(args.folder, args.wheels)
@@ -58,9 +63,9 @@ def main() -> None:
     }
     for form in ("gzip", "zstd"):
         result[form] = measure_form(layers[form], args.runs)
-    result["reader"] = best(args.runs, measure_reader, layers["plain"])
+    result["reader"] = best([measured(measure_reader, layers["plain"]) for _ in range(args.runs)])
     if args.baseline:
-        result["baseline"] = measure_baseline(layers["gzip"])
+        result["baseline"] = measure_baseline(layers["plain"])
     result["verdict"] = verdict(result)
     print(json.dumps(result, indent=2))
 
@@ -109,18 +114,19 @@ def write_layer(path: Path, wheels: list[Path]) -> None:
 
 
 def measure_form(layers: list[Path], runs: int) -> dict[str, Any]:
-    """Decompression alone, the whole check cold and warm, for one compression."""
-    decompress = best(runs, run_decompress, layers)
+    """Decompression alone and the whole check, in turns; then the check warm, for one compression."""
     with serving(layers) as (host, digest), tempfile.TemporaryDirectory() as cache:
-        cold = best(runs, run_check, host, digest, None)
-        best(1, run_check, host, digest, cache)
-        warm = best(runs, run_check, host, digest, cache)
+        pairs = [(measured(run_decompress, layers), measured(run_check, host, digest, None)) for _ in range(runs)]
+        measured(run_check, host, digest, cache)
+        warm = best([measured(run_check, host, digest, cache) for _ in range(runs)])
+    decompress, cold = best([first for first, _ in pairs]), best([second for _, second in pairs])
     return {
         "compressed_mib": round(sum(path.stat().st_size for path in layers) / 2**20, 1),
         "decompress": decompress,
         "cold": cold,
         "warm": warm,
         "cpu_ratio": round(cold["cpu_s"] / decompress["cpu_s"], 2),
+        "cpu_ratio_of_each_turn": sorted(round(second["cpu_s"] / first["cpu_s"], 2) for first, second in pairs),
     }
 
 
@@ -196,29 +202,78 @@ def measure_reader(layers: list[Path]) -> dict[str, float]:
     return {"files": count, "own_s": round(own, 3), "pyelftools_s": round(other, 3), "speedup": round(other / own, 1)}
 
 
-def measure_baseline(layers: list[Path]) -> dict[str, float]:
-    """What users would do by hand: unpack the layers, then readelf on every ELF file."""
+def measure_baseline(layers: list[Path]) -> dict[str, Any]:
+    """What people do by hand: `docker save | tar -x`, the layers unpacked, then readelf on every ELF file.
+
+    The engine's own CPU time is not seen from here: wall time is compared as well as the CPU time of what runs here.
+    """
+    if not shutil.which("docker") or subprocess.run(["docker", "version"], capture_output=True, check=False).returncode:
+        return {"left_out": "no docker engine answers"}
+    name = "hpcbake-benchmark:check-scan"
     with tempfile.TemporaryDirectory(dir=layers[0].parent) as folder:
-        started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        for path in layers:
-            subprocess.run(["tar", "-C", folder, "-xzf", path], check=True)
-        script = (
-            'find "$0" -type f -size +3c -print0 | xargs -0 sh -c \'for f; do '
-            'test "$(head -c 4 "$f" | tail -c 3)" = ELF && echo "$f"; done\' sh | tr "\\n" "\\0" '
-            "| xargs -0 readelf -dV > /dev/null 2>&1"
-        )
-        subprocess.run(["sh", "-c", script, folder], check=False)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return {"wall_s": round(time.perf_counter() - started, 2), "cpu_s": round(cpu, 2)}
+        try:
+            load_image(name, layers, Path(folder))
+            started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run(["sh", "-ec", BY_HAND, folder, name], check=True)
+            wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+        finally:
+            subprocess.run(["docker", "rmi", "-f", name], capture_output=True, check=False)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"wall_s": round(wall, 2), "cpu_s": round(cpu, 2)}
+
+
+#: In the folder $0, the image $1.
+BY_HAND = r"""
+cd "$0" && mkdir archive root
+docker save "$1" | tar -C archive -xf -
+# A layer is a tar archive, packed or not, under a name that depends on the engine.
+for layer in $(find archive -type f -size +1M); do tar -C root -xf "$layer"; done
+find root -type f -size +3c -exec sh -c '
+  for file; do test "$(head -c 4 "$file" | tail -c 3)" = ELF && echo "$file"; done' sh {} + > files || :
+xargs readelf -dV < files > versions 2> /dev/null || :
+test -s versions
+"""
+
+
+def load_image(name: str, layers: list[Path], folder: Path) -> None:
+    """Give the engine an image of these layers, as a `docker save` archive."""
+    archive = folder / "image.tar"
+    digests = [sha256_of(path) for path in layers]
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]},
+        }
+    ).encode()
+    names = [f"{digest}/layer.tar" for digest in digests]
+    manifest = json.dumps([{"Config": "config.json", "RepoTags": [name], "Layers": names}]).encode()
+    with tarfile.open(archive, "w") as tar:
+        for member, content in (("config.json", config), ("manifest.json", manifest)):
+            info = tarfile.TarInfo(member)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+        for member, path in zip(names, layers, strict=True):
+            tar.add(path, arcname=member)
+    with archive.open("rb") as file:
+        subprocess.run(["docker", "load", "-q"], stdin=file, stdout=subprocess.DEVNULL, check=True)
+    archive.unlink()
+
+
+def sha256_of(path: Path) -> str:
+    checksum = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            checksum.update(chunk)
+    return checksum.hexdigest()
 
 
 # ---- how it is measured ---------------------------------------------------------------------------------------------
 
 
-def best(runs: int, work: Callable[..., dict[str, float]], *args: Any) -> dict[str, float]:
+def best(results: list[dict[str, float]]) -> dict[str, float]:
     """The run with the least CPU time, each in a fresh process; peak memory is the largest seen."""
-    results = [measured(work, *args) for _ in range(runs)]
     chosen = min(results, key=lambda result: result["cpu_s"])
     return {**chosen, "peak_mib": max(result["peak_mib"] for result in results)}
 
@@ -297,9 +352,9 @@ def verdict(result: dict[str, Any]) -> dict[str, bool]:
     met[f"reader >= {TARGETS['reader_speedup']} x pyelftools"] = (
         result["reader"]["speedup"] >= TARGETS["reader_speedup"]
     )
-    if "baseline" in result:
-        speedup = result["baseline"]["cpu_s"] / result["gzip"]["cold"]["cpu_s"]
-        met[f"check >= {TARGETS['baseline_speedup']} x tar + readelf ({speedup:.1f})"] = (
+    if "wall_s" in result.get("baseline", {}):
+        speedup = result["baseline"]["wall_s"] / result["gzip"]["cold"]["wall_s"]
+        met[f"check >= {TARGETS['baseline_speedup']} x docker save, tar, readelf ({speedup:.1f})"] = (
             speedup >= TARGETS["baseline_speedup"]
         )
     return met

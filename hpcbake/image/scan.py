@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import field
 from typing import Protocol
 
@@ -116,16 +118,30 @@ def scan_image(
         manifest = source.fetch_manifest(_chosen(manifest, platform, source.name).digest)
     config_descriptor, layer_descriptors = parse_layers(manifest)
     config = _fetch_config(source, config_descriptor)
-    facts = _read_layers(source, layer_descriptors, cache, limits, threads)
-    return merge_layers(
-        source.name,
-        str(config_descriptor.digest if manifest.synthetic else manifest.digest),
-        config,
-        [(str(descriptor.digest), descriptor.size) for descriptor in layer_descriptors],
-        facts,
-        platforms,
-        limits,
-    )
+    with _uncollected():
+        facts = _read_layers(source, layer_descriptors, cache, limits, threads)
+        return merge_layers(
+            source.name,
+            str(config_descriptor.digest if manifest.synthetic else manifest.digest),
+            config,
+            [(str(descriptor.digest), descriptor.size) for descriptor in layer_descriptors],
+            facts,
+            platforms,
+            limits,
+        )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for cyclic garbage: a scan makes many values and no cycles. With scans side by side, the first to end
+    switches the search on again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def scan_folder(name: str, entries: Iterator[LayerEntry], config: ImageConfig, problems: list[str]) -> ScannedImage:

@@ -14,6 +14,8 @@ from hpcbake.image.layer import LayerEntry, LayerFacts
 from hpcbake.image.tar import EntryKind
 
 _MAX_LINKS = 40
+# Looked at for every entry: an enum's member costs more than a name of the module.
+_FILE, _FOLDER, _SYMLINK, _HARDLINK = EntryKind.FILE, EntryKind.FOLDER, EntryKind.SYMLINK, EntryKind.HARDLINK
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 
@@ -54,7 +56,7 @@ class Tree:
 
     def __init__(self) -> None:
         self.root = Folder(0o755, 0)
-        self._plain: dict[tuple[int, int, int], Node] = {}
+        self._plain: dict[tuple[int, int], Node] = {}
         self._folders: dict[str, Folder] = {}
         self._found: dict[str, Found | None] = {}
         #: What could not be merged as written.
@@ -163,15 +165,16 @@ class Tree:
 
     def _add(self, entry: LayerEntry, layer: int) -> None:
         parent_path, _, name = entry.path.rpartition("/")
+        is_folder = entry.kind == _FOLDER
         if not name:
-            if entry.kind == EntryKind.FOLDER:
+            if is_folder:
                 self.root.mode = entry.mode
             return
         folder = self._folders.get(parent_path)
         if folder is None:
-            folder = self._folders[parent_path] = self._make_folder(parent_path, layer)
+            folder = self._folder(parent_path, layer)
         existing = folder.children.get(name)
-        if entry.kind == EntryKind.FOLDER:
+        if is_folder:
             if isinstance(existing, Folder):
                 existing.mode, existing.layer = entry.mode, layer
             else:
@@ -182,32 +185,41 @@ class Tree:
         if node is None:
             return
         folder.children[name] = node
-        if isinstance(existing, Folder) or node.kind is EntryKind.SYMLINK:
+        if isinstance(existing, Folder) or node.kind is _SYMLINK:
             self._folders.clear()
-        else:
+        elif existing is not None:
             self._forget_links(existing)
 
     def _forget_links(self, replaced: Node | Folder | None) -> None:
-        if isinstance(replaced, Node) and replaced.kind is EntryKind.SYMLINK:
+        if isinstance(replaced, Node) and replaced.kind is _SYMLINK:
             self._folders.clear()
 
     def _node(self, entry: LayerEntry, layer: int) -> Node | None:
-        if entry.kind == EntryKind.HARDLINK:
+        if entry.kind == _HARDLINK:
             # The second name of one file: its facts stay even when the first name is removed.
             found = self._walk(entry.target, follow=False)
             if found is None or isinstance(found.node, Folder):
                 self.problems.append(f"hard link {entry.path} to {entry.target}, which is not there")
                 return None
             return found.node
-        if entry.kind == EntryKind.FILE and entry.elf is None and entry.content is None and not entry.has_capability:
-            key = (EntryKind.FILE, entry.mode, layer)
+        if entry.kind == _FILE and entry.elf is None and entry.content is None and not entry.has_capability:
+            key = (entry.mode, layer)
             node = self._plain.get(key)
             if node is None:
-                node = self._plain[key] = Node(EntryKind.FILE, entry.mode, layer)
+                node = self._plain[key] = Node(_FILE, entry.mode, layer)
             return node
         return Node(
             EntryKind(entry.kind), entry.mode, layer, entry.target, entry.elf, entry.content, entry.has_capability
         )
+
+    def _folder(self, path: str, layer: int) -> Folder:
+        """The folder that `path` leads to, by way of the folder above it, which is mostly known."""
+        above, _, name = path.rpartition("/")
+        parent = (self._folders.get(above) if above else self.root) if path else None
+        child = parent.children.get(name) if parent else None
+        folder = child if isinstance(child, Folder) else self._make_folder(path, layer)
+        self._folders[path] = folder
+        return folder
 
     def _make_folder(self, path: str, layer: int) -> Folder:
         """The folder that `path` leads to, made as needed; links on the way are followed inside the root."""
