@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from hpcbake.cli.options import configs_option
-from hpcbake.errors import ExitCode, UsageError
+from hpcbake.errors import ConfigError, ExitCode, UsageError
 
 
 @click.command("validate", short_help="Look for mistakes in every config file at once.")
@@ -41,16 +41,21 @@ def command(paths: tuple[Path, ...], site_configs: Path, as_json: bool, schema: 
         return 0
     from hpcbake.cli.configuration import config_files
     from hpcbake.cli.printing import local_platform
-    from hpcbake.validation import render_validation, validate, validation_as_json
+    from hpcbake.validation import Problem, Validation, render_validation, validate, validation_as_json
 
-    found = validate(
-        paths,
-        folder=Path(),
-        site_configs=site_configs,
-        environment=os.environ,
-        local_platform=local_platform(),
-        settings=[path for _, path in config_files(os.environ)],
-    )
+    try:
+        found = validate(
+            paths,
+            folder=Path(),
+            site_configs=site_configs,
+            environment=os.environ,
+            local_platform=local_platform(),
+            settings=[path for _, path in config_files(os.environ)],
+        )
+    except ConfigError as error:  # nothing to look at, or a folder that cannot be listed
+        if not as_json:
+            raise
+        found = Validation(problems=(Problem(".", 1, 1, error.message, error.remedy),))
     code = ExitCode.CONFIG if found.has_errors else ExitCode.OK
     if as_json:
         click.echo(json.dumps(validation_as_json(found, int(code)), indent=2))

@@ -282,6 +282,13 @@ def test_the_json_fits_its_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [(p["path"], p["line"], p["column"]) for p in document["problems"]] == [("hpcbake.yaml", 1, 1)]
 
 
+def test_an_empty_folder_is_a_problem_in_json_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asked for JSON gets it."""
+    done = call(tmp_path, monkeypatch, "--json")
+    document = json.loads(done.stdout)
+    assert (done.return_value, document["files"], len(document["problems"])) == (10, [], 1)
+
+
 @pytest.mark.parametrize("name", ["project", "site", "policy"])
 def test_schemas_are_schemas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Each is one by JSON Schema's own rules, and refuses an unknown key."""
