@@ -272,7 +272,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/site-config.md": render_site_config,
     "docs/reference/project-file.md": render_project_file,
     "docs/reference/settings.md": render_settings,
-    "docs/reference/project.schema.json": render_project_schema,
     "docs/reference/bake-codes.md": render_bake_codes,
     "docs/reference/check-rules.md": render_check_rules,
     "docs/reference/check-policy.md": render_check_policy,

@@ -55,7 +55,8 @@ def render_project_file() -> str:
         "[smoke tests](../how-to/smoke-tests.md).\n\n",
         _EXAMPLE,
         "\nEditors that know the YAML language server check the file while you type if it begins with\n"
-        "`# yaml-language-server: $schema=PATH`, the path of a copy of [project.schema.json](project.schema.json).\n"
+        "`# yaml-language-server: $schema=site-configs/project.schema.json`\n"
+        "([project.schema.json](../../site-configs/project.schema.json); `hpcbake init` writes both).\n"
         "Unknown keys are mistakes, not warnings; all mistakes are shown at once, with their places, and nothing\n"
         "starts.\n",
     ]
