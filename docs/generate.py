@@ -27,7 +27,8 @@ from tables import NOTE, code, paragraph, table
 
 from hpcbake import errors
 from hpcbake.bakefile import codes, lint, resolution_codes
-from hpcbake.catalogue import error_code
+from hpcbake.catalogue import error_code, failure_class
+from hpcbake.catalogue.causes import CAUSES
 from hpcbake.catalogue.exits import EXITS
 from hpcbake.check import rules as check
 from hpcbake.check.policy import POLICY
@@ -105,6 +106,8 @@ def find_kinds() -> list[tuple[str, set[ExitCode]]]:
                 around.lineno <= number <= (around.end_lineno or 0) for number in lines
             ):
                 _add_kinds(around, kinds)
+    for cause in (*CAUSES["pull"], *CAUSES["build"]):
+        kinds.setdefault(cause.kind, set()).add(failure_class(cause.kind).exit_code)
     return sorted(kinds.items())
 
 

@@ -10,10 +10,10 @@ from hpcbake.adapters.processes import feed_program, run_program
 from hpcbake.adapters.remote_script import Envelope, parse_answer
 from hpcbake.adapters.ssh_config import ssh_argv
 from hpcbake.adapters.ssh_masters import MASTERS, Masters
-from hpcbake.adapters.ssh_refusals import ssh_refusal
-from hpcbake.errors import SiteUnreachableError
+from hpcbake.catalogue.causes import find_cause
+from hpcbake.errors import SiteTrustError, SiteUnreachableError
 from hpcbake.model.ports import Outcome
-from hpcbake.model.site import Site
+from hpcbake.model.site import Login, Site
 
 
 class OpenSshNode:
@@ -40,19 +40,24 @@ class OpenSshNode:
     def _answer(self, envelope: Envelope, outcome: Outcome) -> Outcome:
         answer = parse_answer(envelope.nonce, outcome.stdout.encode(), outcome.stderr.encode(), outcome.duration_s)
         if answer is not None:
+            self.host_key = self.host_key or self._masters.host_key(self._login, self.name)
             return answer
         if refused := gate_refusal(self._login, self.name, outcome.stderr.encode()):
             raise refused
-        said = self._masters.jump_said(self._login, self.name) + outcome.stderr
+        told = self._masters.said(self._login, self.name)
+        said = told + outcome.stderr
         self._masters.drop(self._login, self.name)
-        if outcome.exit_code == 255 and (refusal := ssh_refusal(said, self._login, self.name)):
+        if outcome.exit_code == 255 and (refusal := _refusal(said, self._login, self.name)):
             raise refusal
         why = f"no answer for {outcome.duration_s:.0f} s" if outcome.exit_code == 124 else "the connection broke"
+        cause = find_cause(said, "ssh") if outcome.exit_code == 255 else None
         raise SiteUnreachableError(
-            f"{self.name}: cannot reach {self._login.host}: {why}",
-            remedy="run the same command again later: what was done stays done",
+            f"{self.name}: cannot reach {self._login.host}: {cause.meaning if cause else why}",
+            remedy=f"{cause.remedy}; run the same command again later: what was done stays done"
+            if cause
+            else "run the same command again later: what was done stays done",
             kind="ssh.timeout" if outcome.exit_code == 124 else "ssh.lost",
-            evidence={"output": outcome.tail()},
+            evidence={"output": (told + outcome.tail()).strip()},
         )
 
     def _argv(self, command: str) -> list[str]:
@@ -60,7 +65,7 @@ class OpenSshNode:
         options = [
             *("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ForwardAgent=no", "-T"),
             # What a user's own configuration may ask for in a terminal has no place here.
-            *("-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes", "-o", "LogLevel=ERROR"),
+            *("-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes"),
             *("-o", f"ConnectTimeout={max(1, int(login.connect_timeout_s))}"),
             *("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"),
             *(("-l", login.user) if login.user else ()),
@@ -70,5 +75,12 @@ class OpenSshNode:
         return [*ssh_argv(login, *options), "--", login.host, command]
 
     def close(self) -> None:
-        """End this site's connection. One that somebody typed a code for stays open until the process ends."""
-        self._masters.drop(self._login, self.name)
+        """End this site's connection, unless it is to be kept. One that was asked for stays until the process ends."""
+        self._masters.leave(self._login, self.name)
+
+
+def _refusal(said: str, login: Login, site: str) -> SiteTrustError | None:
+    """Imported where it is needed: it may have to speak SSH itself, which takes long to load."""
+    from hpcbake.adapters.ssh_refusals import ssh_refusal
+
+    return ssh_refusal(said, login, site)

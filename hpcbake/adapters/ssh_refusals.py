@@ -9,29 +9,37 @@ from contextlib import suppress
 from hpcbake.adapters.host_key_scan import HostKeyScanner
 from hpcbake.adapters.known_hosts import find_known_keys
 from hpcbake.adapters.ssh_config import Hop, resolve_hops, ssh_argv
+from hpcbake.catalogue.causes import find_causes
 from hpcbake.errors import HpcbakeError, SiteTrustError
 from hpcbake.model.site import Login, Site, Store
+
+#: Without one of these, trouble with a key file did not keep anybody out.
+_NOT_LET_IN = frozenset({"ssh-auth", "ssh-too-many-keys", "ssh-account"})
 
 
 def ssh_refusal(stderr: str, login: Login, site: str) -> SiteTrustError | None:
     """The refusal that this output of ssh tells of; None for anything else, which is the network's matter."""
     text = stderr.strip()[-4000:]
-    if "REVOKED HOST KEY DETECTED" in text or "is marked as revoked" in text:
+    seen = find_causes(text, "ssh")
+    kinds = {cause.kind for cause in seen}
+    if "ssh.host-key-revoked" in kinds:
         return SiteTrustError(
             f"{site}: a host key on the way to {login.host} is revoked; nothing was sent",
             remedy="do not connect: ask the site which key is right",
             kind="ssh.host-key-revoked",
             evidence={"output": text},
         )
-    if "IDENTIFICATION HAS CHANGED" in text or "host key has changed" in text.lower():
+    if "ssh.host-key-changed" in kinds:
         return _changed(text, login, site)
     unknown = re.search(r"No (\S+ )?host key is known for (\S+)", text)
-    if unknown or "Host key verification failed" in text:
+    if "ssh.host-key-unknown" in kinds:
         return _unknown(unknown[2] if unknown else "", text, login, site)
-    if re.search(r"Permission denied|Too many authentication failures|No more authentication methods", text):
+    if _NOT_LET_IN & {cause.name for cause in seen}:
+        # A key file that cannot be used is told before the refusal that comes of it.
+        cause = next(cause for cause in seen if cause.kind == "ssh.auth")
         return SiteTrustError(
-            f"{site}: ssh was not let in on the way to {login.host}",
-            remedy=f"try it yourself: {shlex.join([*ssh_argv(login), login.host])}",
+            f"{site}: ssh was not let in on the way to {login.host}: {cause.meaning}",
+            remedy=f"{cause.remedy}; try it yourself: {shlex.join([*ssh_argv(login), login.host])}",
             kind="ssh.auth",
             evidence={"output": text},
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
+from hpcbake import errors
 from hpcbake.catalogue.build import BUILD
 from hpcbake.catalogue.check import CHECK
 from hpcbake.catalogue.conf import CONF
@@ -19,8 +20,9 @@ from hpcbake.catalogue.run import LAB, RUN
 from hpcbake.catalogue.slurm import SLURM, SMOKE
 from hpcbake.catalogue.ssh import SSH
 from hpcbake.catalogue.store import SITE, STORE
+from hpcbake.errors import HpcbakeError
 
-__all__ = ["AREAS", "ENTRIES", "RETIRED", "Entry", "error_code", "find_entry", "with_code"]
+__all__ = ["AREAS", "ENTRIES", "RETIRED", "Entry", "error_code", "failure_class", "find_entry", "with_code"]
 
 #: area → what its errors are about, in the order of the reference page.
 AREAS: Mapping[str, str] = {
@@ -64,6 +66,16 @@ def with_code(message: str, kind: str) -> str:
     code = error_code(kind)
     first, line_end, rest = message.partition("\n")
     return message if not code or "[HB-" in message else f"{first} [{code}]{line_end}{rest}"
+
+
+def failure_class(kind: str) -> type[HpcbakeError]:
+    """The exception that a failure of this kind is: the one of its exit code."""
+    exits = next(entry.exits for entry in ENTRIES if entry.kind == kind)
+    return next(
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, HpcbakeError) and value.exit_code is exits[0]
+    )
 
 
 def find_entry(word: str) -> Entry | None:

@@ -196,4 +196,18 @@ CONF: tuple[Entry, ...] = (
         "the host key of ssh://ada@build.example.org is not in your known_hosts",
         "The `help:` line names the cause. `hpcbake builder check` asks every node again.",
     ),
+    Entry(
+        "HB-CONF-030", "config.timer", _PREREQ,
+        "systemd, or the crontab, of this account does not take the nightly run.",
+        "systemctl --user daemon-reload: Failed to connect to bus: No medium found",
+        "Let your user services run without a login: `loginctl enable-linger`; or install it for cron: see "
+        "docs/how-to.",
+    ),
+    Entry(
+        "HB-CONF-031", "config.unattended", _PREREQ,
+        "Something that the nightly run needs is there only while you sit at the terminal: an agent, a variable, a "
+        "password.",
+        "the nightly run would not work unattended, so nothing was installed",
+        "Mend what the lines name; a key for unattended runs has no passphrase and is restricted at the sites.",
+    ),
 )  # fmt: skip

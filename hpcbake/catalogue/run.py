@@ -44,6 +44,12 @@ RUN: tuple[Entry, ...] = (
         "old.json: is no report of the form hpcbake.report/1: it has no `run`",
         "Give the file that `--report` or a run wrote; a report of a newer hpcbake needs that version.",
     ),
+    Entry(
+        "HB-RUN-007", "state.newer", (ExitCode.STATE,),
+        "The history of runs on this machine was written by a later hpcbake, which this one does not read.",
+        "/home/me/.local/state/hpcbake/history.db: the history of runs was written by a later hpcbake",
+        "Use that hpcbake, or point HPCBAKE_STATE at another folder.",
+    ),
 )  # fmt: skip
 
 _PREREQ = (ExitCode.PREREQ,)

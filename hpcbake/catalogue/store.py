@@ -13,7 +13,7 @@ SITE: tuple[Entry, ...] = (
     Entry(
         "HB-SITE-001", "site.resource", _RESOURCE,
         "The site lacks something that a step needs, and it has no finer name.",
-        "alder: the site lacks what this step needs",
+        "alder: cannot pull registry.example.org/app@sha256:5ed5…: a shared file system of the site is in trouble",
         "Look with `hpcbake sites check SITE`.",
     ),
     Entry(

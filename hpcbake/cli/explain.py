@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from hpcbake.cli.explain_log import is_log, log_document, read_log_of, render_log
 from hpcbake.cli.explain_topics import Topic, all_topics, find_topic, suggestion
 from hpcbake.errors import RETRYABLE_CODES, ExitCode, UsageError
 
@@ -21,25 +22,34 @@ _WIDTH = 100
 def command(words: tuple[str, ...], as_list: bool, as_json: bool) -> int:
     """Say what an error means and what to do: by its code, its kind, an exit code, or a rule's name.
 
+    A file or - (standard input) is read as a log of apptainer, Slurm, ssh, a registry or BuildKit, and explained line
+    by line. What is not known is said to be not known.
+
     \b
     Examples:
       hpcbake explain HB-PULL-007      an error, by the code that its message shows
       hpcbake explain site.space 42    by its kind; and an exit code
       hpcbake explain glibc-too-new    a rule of check or lint
+      hpcbake explain build.log        a log: what is known of its lines
+      ssh login 2>&1 | hpcbake explain -
     """
     if as_list == bool(words):
         raise UsageError(
             "explain takes names or --list, not both" if words else "nothing to explain",
             remedy="give the code of a message, as in: hpcbake explain HB-PULL-007; or --list",
         )
-    topics = all_topics() if as_list else [_topic(word) for word in words]
+    topics = all_topics() if as_list else [_topic(word) for word in words if not is_log(word)]
+    logs = {word: read_log_of(word) for word in words if is_log(word)}
     if as_json:
-        document = {"kind": "hpcbake.explain", "version": 1, "topics": [topic.document() for topic in topics]}
-        click.echo(json.dumps(document, indent=2))
+        members = {
+            "topics": [topic.document() for topic in topics],
+            "logs": [log_document(*item) for item in logs.items()],
+        }
+        click.echo(json.dumps({"kind": "hpcbake.explain", "version": 1, **members}, indent=2))
     elif as_list:
         click.echo("\n".join(_list_lines(topics)))
     else:
-        click.echo("\n\n".join(render_topic(topic) for topic in topics))
+        click.echo("\n\n".join([*map(render_topic, topics), *map(render_log, logs.values())]))
     return int(ExitCode.OK)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hpcbake.catalogue.causes import find_cause
 from hpcbake.deliver.survey import Found
 from hpcbake.errors import (
     HpcbakeError,
@@ -152,10 +153,14 @@ def smoke_error(result: SmokeResult, site: str) -> HpcbakeError:
             evidence=evidence,
         )
     if result.status is SmokeStatus.FAILED:
+        # The job's own words explain; that it failed was told by its result.
+        cause = find_cause("\n".join(result.log_tail), "exec")
         return SmokeFailedError(
-            f"{site}: smoke test {result.test!r} failed ({where}): {result.reason}",
-            remedy=f"its log is {result.log_path}/out and err; mend the image, or try once more with --retry-failed",
-            evidence=evidence,
+            f"{site}: smoke test {result.test!r} failed ({where}): {result.reason}"
+            + (f": {cause.meaning}" if cause else ""),
+            remedy=(f"{cause.remedy}; " if cause else "")
+            + f"its log is {result.log_path}/out and err; mend the image, or try once more with --retry-failed",
+            evidence={**evidence, "cause": cause.name} if cause else evidence,
         )
     return SmokeUnknownError(
         f"{site}: nobody knows how smoke test {result.test!r} ended ({where}): {result.reason}",

@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from functools import cache
 
+from hpcbake.catalogue.causes import find_cause
 from hpcbake.datafiles import data_folder
 from hpcbake.errors import (
     BugError,
@@ -168,9 +169,10 @@ def _script_failure(answer: Answer, outcome: Outcome, site: str, step: str) -> H
             evidence={"output": outcome.tail()},
         )
     failure, kind, remedy = _FAILURES.get(word, (BugError, "internal.script", "report this with the output above"))
+    cause = find_cause(message, "slurm") if kind in ("slurm.refused", "slurm.down") else None
     return failure(
         f"{site}: {step}: {message or f'the script ended with {outcome.exit_code}'}",
-        remedy=remedy,
+        remedy=cause.remedy if cause else remedy,
         kind=kind,
         evidence={"output": outcome.tail()} if not word or failure is BugError else {},
     )

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from hpcbake import errors
+from hpcbake.catalogue.causes import CAUSES
 from hpcbake.errors import HpcbakeError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,6 +47,8 @@ def message_patterns() -> dict[str, list[re.Pattern[str]]]:
             # The scripts on the sites write their own messages.
             patterns = [".+"] if path.endswith("sites/scripts.py") else [f".*{re.escape(text)}.*" for text in texts]
             found.setdefault(kind, []).extend(map(re.compile, patterns))
+    for cause in (*CAUSES["pull"], *CAUSES["build"]):
+        found.setdefault(cause.kind, []).append(re.compile(f".*{re.escape(cause.meaning)}.*"))
     return found
 
 
