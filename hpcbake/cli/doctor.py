@@ -262,7 +262,7 @@ def _keys(alias: str, files: Sequence[str]) -> Iterator[Line]:
 
     if not files:
         if not os.environ.get("SSH_AUTH_SOCK"):
-            text = f"{alias}: no key file, and no agent"
+            text = f"no key file for {alias}, and no agent"
             yield warn("keys", text, "make one: ssh-keygen -t ed25519, and give the site its .pub")
         return
     for file in files:
@@ -270,7 +270,7 @@ def _keys(alias: str, files: Sequence[str]) -> Iterator[Line]:
         if open_to:
             text = f"{file} can be read by others (mode {Path(file).stat().st_mode & 0o777:o}): ssh does not use it"
             yield fail("keys", text, f"chmod 600 {file}", ExitCode.PREREQ)
-    yield ok("keys", f"{alias}: {', '.join(files)}")
+    yield ok("keys", f"for {alias}: {', '.join(files)}")
 
 
 # ---- face -----------------------------------------------------------------------------------------------------------

@@ -25,7 +25,11 @@ _TEMPLATES = ("python", "mpi", "gpu", "conda", "pixi", "existing")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path(), metavar="[DIR]")
 @click.option("--template", type=click.Choice(_TEMPLATES), help="What it holds; default: by what lies in DIR.")
 @click.option("--name", help="Name of the image; default: the folder's.")
-@click.option("--registry", metavar="HOST[/NAMESPACE]", help="Where images are pushed to, such as ghcr.io/you.")
+@click.option(
+    "--registry",
+    metavar="HOST[/NAMESPACE]",
+    help="Where images are pushed to, such as ghcr.io/you; default: $REGISTRY.",
+)
 @click.option("--site", "login", metavar="USER@HOST", help="Look at this cluster's login node and write its config.")
 @target_options
 @click.option("--yes", is_flag=True, help="Ask nothing: what is not given is guessed.")
@@ -79,11 +83,10 @@ class _Given:
 
 def _ask(folder: Path, given: _Given, *, ask: bool) -> _Given:
     """What was given, and for the rest what a person says or else the guess."""
-    from hpcbake.scaffold import TEMPLATES, guess_name, guess_template
-    from hpcbake.scaffold.answers import PLACEHOLDER_REGISTRY
+    from hpcbake.scaffold import TEMPLATES, guess_name, guess_registry, guess_template
 
     template = given.template or guess_template(folder)
-    name, registry = given.name or guess_name(folder), given.registry or PLACEHOLDER_REGISTRY
+    name, registry = given.name or guess_name(folder), given.registry or guess_registry(os.environ)
     if not ask:
         return _Given(template, name, registry, given.login)
     if not given.template:

@@ -1,6 +1,6 @@
 """Begins a project: renders its files from a template and puts all of them into a folder, or none."""
 
-from hpcbake.scaffold.answers import TEMPLATES, Answers, guess_name, guess_template
+from hpcbake.scaffold.answers import TEMPLATES, Answers, guess_name, guess_registry, guess_template
 from hpcbake.scaffold.placing import Placed, place_files
 from hpcbake.scaffold.render import ExistingTarget, render_existing, render_project
 
@@ -10,6 +10,7 @@ __all__ = [
     "ExistingTarget",
     "Placed",
     "guess_name",
+    "guess_registry",
     "guess_template",
     "place_files",
     "render_existing",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from hpcbake.bakefile.lookup import DEFAULT_NAMES
@@ -72,3 +73,9 @@ def guess_name(folder: Path) -> str:
     """The folder's name as an image may be called."""
     words = re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-_")
     return words[:63] or "app"
+
+
+def guess_registry(environment: Mapping[str, str]) -> str:
+    """What REGISTRY names, which the bake file would take instead of its own default; else one that is nobody's."""
+    named = environment.get("REGISTRY", "")
+    return named if _REGISTRY.fullmatch(named) else PLACEHOLDER_REGISTRY

@@ -18,7 +18,8 @@ from hpcbake.bakefile.lint import lint
 from hpcbake.bakefile.resolve import plan_of, read_request
 from hpcbake.cli.init import command
 from hpcbake.errors import CantWriteError, UsageError
-from hpcbake.scaffold import TEMPLATES, Answers, guess_name, guess_template, place_files
+from hpcbake.model.verdict import Severity
+from hpcbake.scaffold import TEMPLATES, Answers, guess_name, guess_registry, guess_template, place_files
 from hpcbake.validation import render_validation, validate
 
 NEW = tuple(name for name in TEMPLATES if name != "existing")
@@ -46,7 +47,7 @@ def assert_validates(folder: Path) -> None:
 
 @pytest.mark.parametrize("template", NEW)
 def test_a_new_project_passes_every_check_untouched(tmp_path: Path, template: str) -> None:
-    """validate, lint --strict and print have nothing to say, and the image is called as asked."""
+    """validate, lint and print find no mistake, and the image is called as asked."""
     folder = tmp_path / "project"
     assert call(folder, "--template", template, "--name", "my-app", "--registry", "ghcr.io/me").exit_code == 0
     assert_validates(folder)
@@ -55,7 +56,9 @@ def test_a_new_project_passes_every_check_untouched(tmp_path: Path, template: st
     plan = plan_of(read, request, folder=folder, environment={})
     assert {name: t.attributes["tags"] for name, t in plan.targets.items()} == {"my-app": ["ghcr.io/me/my-app:0.1.0"]}
     assert plan.warnings == ()
-    assert lint(read, plan, folder=folder, today=datetime.date(2026, 1, 1)).findings == ()
+    found = lint(read, plan, folder=folder, today=datetime.date(2026, 1, 1)).findings
+    # A digest would be another one every week: that it belongs there is told, and is no mistake.
+    assert {(finding.name, finding.severity) for finding in found} == {("base-floating", Severity.INFO)}
 
 
 @pytest.mark.parametrize("template", NEW)
@@ -204,3 +207,12 @@ def test_the_template_is_guessed_by_what_lies_there(tmp_path: Path, file: str, t
     """The bake file first."""
     (tmp_path / file).write_text("")
     assert guess_template(tmp_path) == template
+
+
+@pytest.mark.parametrize(
+    ("said", "registry"),
+    [("ghcr.io/me", "ghcr.io/me"), ("", "registry.example.org/you"), ("https://x y", "registry.example.org/you")],
+)
+def test_the_registry_is_the_one_that_the_environment_names(said: str, registry: str) -> None:
+    """The bake file would take that one instead of its own default anyway."""
+    assert guess_registry({"REGISTRY": said}) == registry
