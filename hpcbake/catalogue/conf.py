@@ -197,11 +197,11 @@ CONF: tuple[Entry, ...] = (
         "The `help:` line names the cause. `hpcbake builder check` asks every node again.",
     ),
     Entry(
-        "HB-CONF-030", "config.timer", _PREREQ,
-        "systemd, or the crontab, of this account does not take the nightly run.",
+        "HB-CONF-032", "config.timer", _PREREQ,
+        "The timer of this account (systemd or cron) does not take the nightly run.",
         "systemctl --user daemon-reload: Failed to connect to bus: No medium found",
-        "Let your user services run without a login: `loginctl enable-linger`; or install it for cron: see "
-        "docs/how-to.",
+        "Log in to this machine itself (not by su or sudo); `loginctl enable-linger` lets it run without a login. Or take "
+        "the other timer: `--install cron`.",
     ),
     Entry(
         "HB-CONF-031", "config.unattended", _PREREQ,
