@@ -45,7 +45,9 @@ def choose_destinations(
         raise _nothing_left(destinations, names, asked, configs)
     for name in names:
         if name not in going:
-            click.echo(f"note: {printable(_goes_elsewhere(destinations, name, asked, configs))}", err=True)
+            whereto = _whereto(destinations, name, configs)
+            note = f"{name} is left out: `deploy` of {PROJECT_FILE} sends {whereto}"
+            click.echo(f"note: {printable(note)}", err=True)
     for site in sites:
         if site not in served and site.name in asked.sites:
             click.echo(f"note: {site.name}: `deploy` of {PROJECT_FILE} sends none of these images there", err=True)
@@ -67,26 +69,24 @@ def choose_looked_at(destinations: Destinations, sites: Sequence[Site], asked: S
     return [site for site in sites if destinations.serves(site.name)] or list(sites)
 
 
-def _goes_elsewhere(destinations: Destinations, name: str, asked: Asked, configs: Path) -> str:
+def _whereto(destinations: Destinations, name: str, configs: Path) -> str:
     declared = sorted(path.stem for path in configs.glob("*.yaml") if not path.name.startswith("."))
     elsewhere = destinations.sites_of(name, declared)
-    where = f"to {', '.join(elsewhere)} only" if elsewhere else "to no site"
-    chosen = f", and --site names {', '.join(asked.sites)}" if asked.sites and elsewhere else ""
-    return f"{name} is left out: `deploy` of {PROJECT_FILE} sends it {where}{chosen}"
+    return f"{name} to {', '.join(elsewhere)} only" if elsewhere else f"{name} to no site"
 
 
 def _nothing_left(
     destinations: Destinations, names: Sequence[str], asked: Asked, configs: Path
 ) -> UsageError | ConfigError:
-    told = "; ".join(_goes_elsewhere(destinations, name, asked, configs).partition(": ")[2] for name in names[:5])
-    more = f"; and {len(names) - 5} more" if len(names) > 5 else ""
-    if asked.images or asked.sites:
-        return UsageError(
-            f"nothing is left to do for {asked}: of {', '.join(names[:5])}: {told}{more}",
-            remedy=f"name other images or sites, or change `deploy` in {PROJECT_FILE}",
+    if not asked.images and not asked.sites:
+        return ConfigError(
+            f"`deploy` of {PROJECT_FILE} sends none of {', '.join(names[:5])} to any site of {configs}",
+            remedy="name the targets as `hpcbake print` and the sites as `hpcbake sites list` show them",
+            kind="config.deploy",
         )
-    return ConfigError(
-        f"`deploy` of {PROJECT_FILE} sends none of {', '.join(names[:5])} to any site of {configs}",
-        remedy="name the targets as `hpcbake print` and the sites as `hpcbake sites list` show them",
-        kind="config.deploy",
+    told = ", ".join(_whereto(destinations, name, configs) for name in names[:5])
+    more = f", and {len(names) - 5} more elsewhere" if len(names) > 5 else ""
+    return UsageError(
+        f"nothing is left to do for {asked}: `deploy` of {PROJECT_FILE} sends {told}{more}",
+        remedy=f"name other images or sites, or change `deploy` in {PROJECT_FILE}",
     )

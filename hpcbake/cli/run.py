@@ -32,7 +32,7 @@ from hpcbake.cli.publish import Outlets, publish
 from hpcbake.cli.runlog import LoggedListener, log_begin, log_end, make_redactor, open_log
 from hpcbake.cli.signals import signals_raise
 from hpcbake.cli.world import make_world
-from hpcbake.errors import BusyError, CantWriteError, ConfigError, HpcbakeError, InterruptedByUserError
+from hpcbake.errors import BusyError, CantWriteError, ConfigError, HpcbakeError, InterruptedByUserError, UsageError
 from hpcbake.model.artefacts import BuiltImage
 from hpcbake.model.late import dataclass
 from hpcbake.model.notification import Notifications
@@ -256,13 +256,13 @@ def report_early_failure(error: HpcbakeError) -> None:
 def announce_early_failure(error: HpcbakeError) -> None:
     """Tell those whom the project names, if it can be read, of a run that ended before it began.
 
-    One that only found another run at work is no news: that one will tell.
+    One that only found another run at work is no news: that one will tell. Nor is a mistyped command.
     """
     try:
         notifications = configuration().project().notifications
     except ConfigError:
         return
-    if not notifications.is_empty and not isinstance(error, BusyError):
+    if not notifications.is_empty and not isinstance(error, BusyError | UsageError):
         Announcer(notifications).end(_early_report(error), None)
 
 

@@ -73,10 +73,10 @@ def notice_text(report: ShipReport, event: str) -> str:
     counts = _outcomes(report)
     fine = counts.get("ok", 0) + counts.get("unchanged", 0)
     word = {"recovered": "is well again", "changed": "has something new", "succeeded": "went well"}.get(event, "failed")
-    lines = [
-        f"hpcbake: {_project(report.run)} {word} on {report.run.host}: exit {int(report.code)} {report.code.name}, "
-        f"{fine} of {sum(counts.values())} fine"
-    ]
+    of_images = f", {fine} of {sum(counts.values())} fine" if counts else ""
+    exit_words = f"exit {int(report.code)} {report.code.name}"
+    lines = [f"hpcbake: {_project(report.run)} {word} on {report.run.host}: {exit_words}{of_images}"]
+    lines += [f"new: {', '.join(_new(report))}"[:_MAX_MESSAGE]] if _new(report) else []
     groups = failures(report)
     for group in groups[:_MAX_CAUSES_IN_TEXT]:
         where = " at ".join(", ".join(names) for names in (group.targets, group.sites) if names)
@@ -87,6 +87,16 @@ def notice_text(report: ShipReport, event: str) -> str:
         lines.append(f"and {len(groups) - _MAX_CAUSES_IN_TEXT} more causes")
     lines.append(f"run {report.run.id}")
     return "\n".join(map(printable, lines))
+
+
+def _new(report: ShipReport) -> list[str]:
+    """What users were given, each image with its sites."""
+    sites: dict[str, list[str]] = {}
+    for site in report.sites:
+        for image in site.images:
+            if image.changed:
+                sites.setdefault(image.target, []).append(site.name)
+    return [f"{image} at {' and '.join(names)}" for image, names in sites.items()]
 
 
 def _outcomes(report: ShipReport) -> Mapping[str, int]:

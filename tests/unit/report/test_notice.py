@@ -37,6 +37,7 @@ def test_the_text_says_what_broke_where_and_what_to_do() -> None:
     cause = next(error for site in BAD.sites for image in site.images if (error := image.error) is not None)
     assert f"exit {int(BAD.code)}" in text
     assert BAD.run.id in text
+    assert "new: app at alder" in text
     assert "what to do: " in text
     assert cause.remedy.splitlines()[0][:40] in text
     assert len(text) < 4000
