@@ -8,8 +8,6 @@ such a connection by hand, is left alone.
 from __future__ import annotations
 
 import atexit
-import hashlib
-import os
 import shlex
 import shutil
 import subprocess
@@ -20,6 +18,7 @@ from pathlib import Path
 
 from hpcbake.adapters.processes import run_program
 from hpcbake.adapters.ssh_config import Hop, jump_argv, resolve_hops, shares_connections, ssh_argv
+from hpcbake.adapters.ssh_sockets import SocketFolder, is_open, log_options, note_host_key, said_in_log
 from hpcbake.errors import ConfigError, PrereqError, SiteTrustError
 from hpcbake.model.site import Login
 
@@ -33,19 +32,24 @@ class Masters:
     """The shared connections of this process, in a folder that only the user can enter."""
 
     def __init__(self) -> None:
-        self._lock, self._folder_lock = threading.Lock(), threading.Lock()
+        self._lock = threading.Lock()
         self._asked: set[str] = set()
         self._arranged: dict[Login, bool] = {}
         self._ways: dict[Login, list[Hop]] = {}
-        self._folder: Path | None = None
+        self._sockets = SocketFolder()
+        atexit.register(self.close)
 
     def options(self, login: Login, site: str) -> list[str]:
         """ssh options with which a call to this login shares its connection; asks on the terminal where it must.
 
         Raises SiteTrustError when a host lets nobody in.
         """
+        if login.persist_s and not login.ask and is_open(self._of_site(login, site)):
+            # A run before this one opened it and has seen to everything else.
+            self._arranged[login] = False
+            return ["-o", "LogLevel=ERROR", "-o", "ControlMaster=no", "-o", f"ControlPath={self._of_site(login, site)}"]
         if not login.ask:
-            return [] if self._is_arranged(login) else self._automatic(login, site)
+            return ["-o", "LogLevel=ERROR"] if self._is_arranged(login) else self._automatic(login, site)
         with self._lock:  # one question at a time, and the second site behind a bastion finds it open
             if self._is_arranged(login):
                 self._ask_once(f"{login}", [*ssh_argv(login), *_where(login), "--", login.host, "true"], login, site)
@@ -54,12 +58,23 @@ class Masters:
 
     def drop(self, login: Login, site: str) -> None:
         """Forget the connection of this site: it broke, or is not needed any more."""
-        if not login.ask and self._folder is not None and not self._arranged.get(login):
-            self._end(self._socket(f"{site}:{login}"))
+        if not login.ask and self._arranged.get(login) is False:
+            self._end(self._of_site(login, site))
+
+    def leave(self, login: Login, site: str) -> None:
+        """This run needs the connection no more: it ends, or is kept for the next run where the site says so."""
+        if not login.persist_s:
+            self.drop(login, site)
+
+    def host_key(self, login: Login, site: str) -> str:
+        """The host key that this site's connection was opened with, once it has answered; empty when not known here."""
+        if login.ask or self._arranged.get(login) is not False:
+            return ""  # ssh keeps to itself what it saw when the user opened it
+        return note_host_key(self._of_site(login, site))
 
     def close(self) -> None:
         """End every connection that was opened here."""
-        folder, self._folder = self._folder, None
+        folder, self._sockets.own = self._sockets.own, None
         if folder is not None:
             for socket in [path for path in folder.iterdir() if not path.suffix]:
                 self._end(socket)
@@ -72,21 +87,27 @@ class Masters:
             self._arranged[login] = shares_connections(login)
         return self._arranged[login]
 
-    def jump_said(self, login: Login, site: str) -> str:
-        """What the jump hosts' ssh has complained of; the call itself shows nothing of it."""
+    def said(self, login: Login, site: str) -> str:
+        """What ssh has complained of, that of the jump hosts first; the call itself shows nothing of it."""
+        if login.ask or self._arranged.get(login):
+            return ""
         log = self._jump_log(login, site)
-        return log.read_text(errors="backslashreplace") if log.exists() else ""
+        jumps = log.read_text(errors="backslashreplace") if log.exists() else ""
+        return jumps + said_in_log(self._of_site(login, site))
+
+    def _of_site(self, login: Login, site: str) -> Path:
+        return self._socket(f"{site}:{login}", login)
 
     def _automatic(self, login: Login, site: str) -> list[str]:
         """The first call becomes the master. It throws away what its jump hosts complain of, unless that is kept."""
-        socket = self._socket(f"{site}:{login}")
-        options = ["ControlMaster=auto", f"ControlPath={socket}", f"ControlPersist={_PERSIST_S}"]
+        socket = self._of_site(login, site)
+        options = ["ControlMaster=auto", f"ControlPath={socket}", f"ControlPersist={_persist(login)}"]
         jumps = self._jumps(login)
         if jumps:
             words = shlex.join(jump_argv(login, jumps, "H")).replace("%", "%%").replace(" H ", " '[%h]:%p' ")
             log = str(self._jump_log(login, site))
             options.append(f"ProxyCommand=sh -c {shlex.quote(f'exec {words} 2>{shlex.quote(log)}')}")
-        return [word for option in options for word in ("-o", option)]
+        return [*log_options(socket), *(word for option in options for word in ("-o", option))]
 
     def _jumps(self, login: Login) -> list[Hop]:
         """The jump hosts on the way; none where the user's own ProxyCommand is the way."""
@@ -98,16 +119,16 @@ class Masters:
         return self._ways[login]
 
     def _jump_log(self, login: Login, site: str) -> Path:
-        return self._socket(f"{site}:{login}").with_suffix(".jumps")
+        return self._of_site(login, site).with_suffix(".jumps")
 
     def _ask_along(self, login: Login, site: str) -> list[str]:
         """A master for every hop, each through the one before."""
         through: list[str] = []
         socket = Path()
         for hop in resolve_hops(login):
-            socket = self._socket(f"{login.ssh_config}:{hop.user}@{hop.host_key_name}:{hop.address}")
+            socket = self._socket(f"{login.ssh_config}:{hop.user}@{hop.host_key_name}:{hop.address}", login)
             where = ["-l", hop.user, "-p", str(hop.port), *through]
-            master = ["-f", "-N", "-M", "-o", f"ControlPath={socket}", "-o", f"ControlPersist={_PERSIST_S}"]
+            master = ["-f", "-N", "-M", "-o", f"ControlPath={socket}", "-o", f"ControlPersist={_persist(login)}"]
             if not self._is_open(socket):
                 self._ask_once(
                     str(socket), [*ssh_argv(login, *_SAFE, *master), *where, "--", hop.alias], login, site, again=True
@@ -153,22 +174,18 @@ class Masters:
         with suppress(OSError):
             socket.unlink()
 
-    def _socket(self, key: str) -> Path:
-        """A name that fits into the 104 bytes that a socket's path may have."""
-        with self._folder_lock:  # sites are reached from many threads
-            if self._folder is None:
-                runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-                base = runtime if runtime and Path(runtime).is_dir() and len(runtime) < 50 else "/tmp"  # noqa: S108
-                self._folder = Path(tempfile.mkdtemp(prefix="hpcbake-ssh-", dir=base))
-                atexit.register(self.close)
-            folder = self._folder
-        return folder / hashlib.sha256(key.encode()).hexdigest()[:16]
+    def _socket(self, key: str, login: Login) -> Path:
+        return self._sockets.path(key, login)
 
 
 _SAFE = (
     *("-o", "StrictHostKeyChecking=yes", "-o", "ForwardAgent=no", "-o", "ClearAllForwardings=yes"),
     *("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3", "-o", "LogLevel=ERROR"),
 )
+
+
+def _persist(login: Login) -> int:
+    return int(login.persist_s or 0) or _PERSIST_S
 
 
 def _where(login: Login) -> list[str]:

@@ -69,6 +69,8 @@ class Login:
     connect_timeout_s: float = 15.0
     #: Ask on the terminal for what hosts on the way want to know (passwords, codes), once per host.
     ask: bool = False
+    #: With `openssh`: how long the connection stays open after a run, for the next one; None: it ends with the run.
+    persist_s: float | None = None
     #: The key opens no shell there: it runs hpcbake's own scripts only (`hpcbake sites restrict`).
     gate: bool = False
 

@@ -38,16 +38,18 @@ def parse_site(content: str, path: str, *, environment: Mapping[str, str]) -> Si
 
 
 def _login(values: dict[str, Any], path: str, environment: Mapping[str, str]) -> Login:
-    values = _renamed(values, connect_timeout="connect_timeout_s")
+    values = _renamed(values, connect_timeout="connect_timeout_s", persist="persist_s")
     if "ssh_config" in values:
         values["ssh_config"] = expand_variables(values["ssh_config"], path, environment)
     login = Login(**values)
-    if login.ask and login.transport != "openssh":
-        raise ConfigError(
-            f"{path}: `login.ask` needs `login.transport: openssh`, the only one that can ask",
-            remedy="write `transport: openssh`, or leave `ask` away",
-            kind="config.site",
-        )
+    needs = (("ask", login.ask, "can ask"), ("persist", login.persist_s, "can leave a connection open"))
+    for key, is_wanted, can in needs:
+        if is_wanted and login.transport != "openssh":
+            raise ConfigError(
+                f"{path}: `login.{key}` needs `login.transport: openssh`, the only one that {can}",
+                remedy=f"write `transport: openssh`, or leave `{key}` away",
+                kind="config.site",
+            )
     return login
 
 

@@ -35,6 +35,10 @@ LOGIN = Section(
         "ssh_config": text("ssh_config file to use instead of ~/.ssh/config; ${NAME:-default} is replaced"),
         "connect_timeout": seconds("how long one attempt to connect may take", high=600),
         "ask": boolean("ask on the terminal for passwords and one-time codes, once per host; needs `openssh`"),
+        "persist": seconds(
+            "with `openssh`: how long the connection stays open after a run, for the next one; default: not at all",
+            high=86400,
+        ),
         "gate": boolean("the key there runs hpcbake's own scripts only: `hpcbake sites restrict`"),
     },
     "how to reach the login node",

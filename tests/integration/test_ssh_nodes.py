@@ -707,6 +707,69 @@ def test_a_connection_that_the_user_shares_is_used(way: Way) -> None:
         shutil.rmtree(socket_path.parent)
 
 
+def test_a_connection_is_kept_for_the_next_run(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `persist` the second run logs in no more, and knows the host key all the same; a new config asks anew."""
+    server = known_server(way)
+    runtime = tempfile.mkdtemp(prefix="rt-")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    base = way.site()
+    site = dataclasses.replace(base, login=dataclasses.replace(base.login, persist_s=60.0))
+    keys = []
+    try:
+        for logins in (1, 1, 2):
+            masters = Masters()  # those of another process
+            node = OpenSshNode(site, masters)
+            assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
+            assert node.run_script("echo again", timeout_s=20).stdout == "again\n"
+            keys.append(node.host_key)
+            node.close()
+            masters.close()
+            assert server.logins() == logins
+            if len(keys) == 2:
+                os.utime(way.folder / "ssh_config", (1, 1))
+        assert len(set(keys)) == 1
+        assert keys[0].startswith("SHA256:")
+        assert all(path.stat().st_mode & 0o077 == 0 for path in Path(runtime).iterdir())
+    finally:
+        for path in Path(runtime).glob("*/*"):
+            if path.is_socket():
+                subprocess.run(
+                    ["ssh", "-o", f"ControlPath={path}", "-O", "exit", "x"], check=False, capture_output=True
+                )
+        shutil.rmtree(runtime)
+
+
+def test_a_folder_of_somebody_else_holds_no_sockets(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the folder of kept connections is open to others, another one is made."""
+    known_server(way)
+    runtime = Path(tempfile.mkdtemp(prefix="rt-"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    open_to_all = runtime / f"hpcbake-ssh-{os.getuid()}"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    base = way.site()
+    masters = Masters()
+    site = dataclasses.replace(base, login=dataclasses.replace(base.login, persist_s=1.0))
+    try:
+        assert OpenSshNode(site, masters).run_script("echo here", timeout_s=20).stdout == "here\n"
+        assert list(open_to_all.iterdir()) == []
+    finally:
+        masters.drop(site.login, site.name)
+        shutil.rmtree(runtime)
+
+
+def test_both_transports_know_the_same_host_key(way: Way) -> None:
+    """The report names the key that the server proved to hold."""
+    known_server(way)
+    keys = []
+    for make_node in (FabricNode, OpenSshNode):
+        node = way.node(make_node)
+        node.run_script("true", timeout_s=20)
+        keys.append(node.host_key)
+        node.close()
+    assert keys[0] == keys[1] != ""
+
+
 # ---- servers with little patience ------------------------------------------------------------------------------------
 
 
