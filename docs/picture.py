@@ -1,4 +1,4 @@
-"""Draws the README's picture from a real run: ships the example through the running lab and saves the terminal as SVG.
+"""Draws the pictures of the README and the docs from real runs: the example on the running lab, the terminal as SVG.
 
 python docs/picture.py [--first]     --first empties the example's store at both sites before the run
 """
@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -18,8 +19,18 @@ from rich.text import Text
 from hpcbake import lab
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PICTURE = REPOSITORY / "docs" / "images" / "ship.svg"
+PICTURES = REPOSITORY / "docs" / "images"
 WIDTH = 118
+#: picture → the words behind `hpcbake`, and the folder of examples/ that it is run in. The first makes the release.
+RUNS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "ship": (("ship",), "hpc-app"),
+    "plan": (("plan",), "hpc-app"),
+    "check": (("check", "broken-glibc", "--site", "birch"), "broken-glibc"),
+    "report": (("report",), "hpc-app"),
+    "status": (("status",), "hpc-app"),
+}
+#: Those that show a failure end with its exit code.
+FAILING = {"check"}
 
 
 def main() -> int:
@@ -30,31 +41,45 @@ def main() -> int:
         for site in ("alder", "birch"):
             argv = ["ssh", "-F", str(settings.state / "ssh_config"), site, "rm -rf /scratch/hpcbake"]
             subprocess.run(argv, check=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "hpcbake", "ship"],
-        cwd=REPOSITORY / "examples" / "hpc-app",
+    PICTURES.mkdir(exist_ok=True)
+    for name, (words, example) in RUNS.items():
+        if name == "check":  # the image must be there to be looked at
+            run(("build",), example, environment)
+        done = run(words, example, environment)
+        if (done.returncode != 0) != (name in FAILING):
+            print(done.stderr, done.stdout, file=sys.stderr)
+            return done.returncode or 1
+        command = " ".join(("hpcbake", *words))
+        (PICTURES / f"{name}.svg").write_text(draw(command, done.stderr, done.stdout), encoding="utf-8")
+        print((PICTURES / f"{name}.svg").relative_to(REPOSITORY))
+    return 0
+
+
+def run(words: tuple[str, ...], example: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """`hpcbake WORDS` in a folder of examples/."""
+    return subprocess.run(
+        [sys.executable, "-m", "hpcbake", *words],
+        cwd=REPOSITORY / "examples" / example,
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode != 0:
-        print(done.stderr, done.stdout, file=sys.stderr)
-        return done.returncode
-    console = Console(record=True, width=WIDTH, file=io.StringIO())
-    console.print(Text("$ hpcbake ship", style="bold"))
-    for line in done.stderr.rstrip().split("\n"):
-        if not line.endswith("…"):  # a step's beginning; its end says more
-            console.print(Text(line, style="dim"), overflow="ellipsis", no_wrap=True)
-    console.print()
-    console.print(Text.from_ansi(done.stdout.rstrip()))
-    PICTURE.parent.mkdir(exist_ok=True)
-    drawn = console.export_svg(title="hpcbake ship")
+
+
+def draw(command: str, progress: str, result: str) -> str:
+    """A terminal with this command, its progress, dimmed, and its result. Pure."""
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
+    console.print(Text(f"$ {command}", style="bold"))
+    lines = [line for line in progress.rstrip().split("\n") if line and not line.endswith("…")]
+    for line in lines:  # of a step's two lines the end says more
+        console.print(Text.from_ansi(line, style="dim"), overflow="ellipsis", no_wrap=True)
+    if lines:
+        console.print()
+    console.print(Text.from_ansi(result.rstrip()))
+    drawn = console.export_svg(title=command, unique_id=command.replace(" ", "-"))
     # The page must need nothing from elsewhere: the viewer's own fixed-width font serves.
-    drawn = re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL).replace("Fira Code, monospace", "monospace")
-    PICTURE.write_text(drawn, encoding="utf-8")
-    print(PICTURE.relative_to(REPOSITORY))
-    return 0
+    return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL).replace("Fira Code, monospace", "monospace")
 
 
 if __name__ == "__main__":
