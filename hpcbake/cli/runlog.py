@@ -102,8 +102,12 @@ def log_begin(log: RunLog, run: str, resumes: str | None) -> None:
     command = ["hpcbake", *sys.argv[1:]]
     log.write(
         *("info", "the run begins"),
-        run=run, version=__version__, command=command, folder=str(Path.cwd()),
-        pid=os.getpid(), resumes=resumes,
+        run=run,
+        version=__version__,
+        command=command,
+        folder=str(Path.cwd()),
+        pid=os.getpid(),
+        resumes=resumes,
     )
 
 

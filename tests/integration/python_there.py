@@ -46,8 +46,8 @@ def _files() -> list[tuple[Path, str]]:
     listed = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True, check=False).stdout
     libraries = set(re.findall(r"(/\S+\.so\S*)", "\n".join(line for line in listed.splitlines() if "=>" in line)))
     found += [(Path(name), f"lib/{Path(name).name}") for name in libraries if not _C_LIBRARY.search(name)]
-    for path in (path for name in _needed("hpcbake") for path in _files_of(name)):
-        found.append(path)
+    for name in sorted(_needed("hpcbake")):
+        found += _files_of(name)
     for folder in ("hpcbake", "slurm"):
         for path in (REPOSITORY / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:

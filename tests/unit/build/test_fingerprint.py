@@ -167,5 +167,6 @@ def test_a_fingerprint_survives_its_file(stand: Stand) -> None:
     again = parse_fingerprint(render_fingerprint(found))
     assert again is not None
     assert compare(found, again) == []
+    rubbish: object
     for rubbish in (None, [["a"]], [[1, 2, 3, 4]], {}, "x"):
         assert parse_fingerprint(rubbish) is None
