@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from completion_table import render_completion
 from errors_page import render_errors
 from key_tables import default_text, value_text
 from licences import check_licences, render_licences
@@ -294,13 +295,17 @@ PAGES: dict[str, Callable[[], str]] = {
 def render_pages() -> tuple[dict[str, str], list[str]]:
     """Every generated page by its path, and what could not be made."""
     pages, failures = {name: render() for name, render in PAGES.items()}, []
-    for verb, (module, _) in VERBS.items():
+    commands: dict[str, tuple[str, click.Command]] = {}
+    for verb, (module, text) in VERBS.items():
         try:
             command = importlib.import_module(module).command
         except ImportError as error:
             failures.append(f"{_VERBS_FOLDER}/{verb}.md: cannot be made: {error}")
             continue
         pages[f"{_VERBS_FOLDER}/{verb}.md"] = render_verb(verb, command)
+        commands[verb] = (text, command)
+    if len(commands) == len(VERBS):
+        pages["hpcbake/cli/completion.json"] = render_completion(commands)
     return pages, failures
 
 

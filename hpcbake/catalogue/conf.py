@@ -200,8 +200,8 @@ CONF: tuple[Entry, ...] = (
         "HB-CONF-032", "config.timer", _PREREQ,
         "The timer of this account (systemd or cron) does not take the nightly run.",
         "systemctl --user daemon-reload: Failed to connect to bus: No medium found",
-        "Log in to this machine itself (not by su or sudo); `loginctl enable-linger` lets it run without a login. Or take "
-        "the other timer: `--install cron`.",
+        "Log in to this machine itself (not by su or sudo); `loginctl enable-linger` lets it run without a login. "
+        "Or take the other timer: `--install cron`.",
     ),
     Entry(
         "HB-CONF-031", "config.unattended", _PREREQ,

@@ -38,6 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "promote": ("hpcbake.cli.promote", "Make a smoke-tested SIF the current one."),
     "sites": ("hpcbake.cli.sites", "The clusters: what is declared, whether it holds, and how to declare one."),
     "config": ("hpcbake.cli.config", "Show the settings, and who said so."),
+    "completion": ("hpcbake.cli.completion", "Print what lets the Tab key complete hpcbake in bash, zsh or fish."),
     "lab": ("hpcbake.cli.lab", "A real miniature cluster on this machine."),
 }
 
@@ -46,6 +47,7 @@ def main() -> NoReturn:
     """Run the command line and exit with the code that the outcome's class has."""
     try:
         code = run(sys.argv[1:])
+        sys.stdout.flush()  # what cannot be written is told here, and not by the interpreter at its end
     except Exception as failure:  # noqa: BLE001  (the one border where everything ends up)
         from hpcbake.cli.failure import report_failure
 
@@ -58,6 +60,10 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> object:
     """Do what the words ask for. A plain `print` does without click, which takes longer to load than a plan to make."""
+    if arguments[:1] == ["__complete"]:
+        from hpcbake.cli.complete import main as complete
+
+        return complete(arguments[1:])
     if arguments[:1] == ["print"]:
         from hpcbake.cli.print_words import read_words
 
