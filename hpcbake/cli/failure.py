@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 import tempfile
@@ -10,8 +12,11 @@ import traceback
 import click
 
 from hpcbake.catalogue import with_code
-from hpcbake.errors import BugError, ExitCode, HpcbakeError
+from hpcbake.errors import BugError, CantWriteError, ExitCode, HpcbakeError
 from hpcbake.report.printable import printable
+
+#: What a stream answers that takes no more.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def report_failure(failure: BaseException) -> int:
@@ -36,6 +41,13 @@ def report_failure(failure: BaseException) -> int:
         # The reader (head, less) went away. Point stdout at nothing so that interpreter exit stays quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13
+    if isinstance(failure, OSError) and failure.errno in _FULL and not failure.filename:
+        # One of the streams that we were given: a file on a full disk, /dev/full, a dead terminal.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError):
+            words = f"standard output or standard error cannot be written: {failure.strerror}"
+            click.echo(f"error: {with_code(words, CantWriteError.kind)}\nhelp: make room, or write elsewhere", err=True)
+        return int(ExitCode.CANTWRITE)
     path = _write_crash_file(failure)
     words = f"hpcbake stumbled over itself: {type(failure).__name__}: {printable(str(failure))}"
     click.echo(
