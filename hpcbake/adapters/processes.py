@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import selectors
+import shlex
 import signal
 import subprocess
 import time
@@ -15,6 +17,8 @@ from typing import IO
 from hpcbake.adapters.feed import PIECE_BYTES, Feed
 from hpcbake.errors import PrereqError
 from hpcbake.model.ports import Outcome
+
+_LOG = logging.getLogger(__name__)
 
 
 def run_program(
@@ -47,7 +51,9 @@ def run_program(
         _kill_session(process, grace_s)
         process.wait()
         raise
-    return _outcome(code, out, err, started)
+    outcome = _outcome(code, out, err, started)
+    _LOG.debug("%s ended with %d after %.1f s", shlex.join(argv), outcome.exit_code, outcome.duration_s)
+    return outcome
 
 
 def feed_program(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import ssl
 import threading
 import time
@@ -19,6 +20,8 @@ from hpcbake.model.late import dataclass
 from hpcbake.model.reference import SERVERS
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Connections:
         is_upload = body is not None and not isinstance(body, bytes)
         read_timeout_s = limits.upload_timeout_s if is_upload else limits.progress_timeout_s
         try:
-            return self._pool(url).request(
+            response = self._pool(url).request(
                 method,
                 url,
                 headers={"User-Agent": self._user_agent, **headers},
@@ -99,6 +102,9 @@ class Connections:
                 preload_content=False,
                 timeout=urllib3.Timeout(connect=limits.connect_timeout_s, read=read_timeout_s),
             )
+            # What follows a question mark may be a signature that opens the door.
+            _LOG.debug("%s %s: %d", method, url.partition("?")[0], response.status)
+            return response
         except urllib3.exceptions.SSLError as cause:
             raise _sort_tls_failure(url, cause) from cause
         except (urllib3.exceptions.LocationValueError, urllib3.exceptions.LocationParseError) as cause:
