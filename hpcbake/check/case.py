@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
+from hpcbake.check.closure import Closure, Loaded, Universe, Unmet, glibc_release
 from hpcbake.check.hostlibraries import NVIDIA, ROCM
-from hpcbake.check.loader import Closure, Loaded, Loader, Universe, Unmet, glibc_release
+from hpcbake.check.loader import Loader
 from hpcbake.check.roles import Cast, Role, Subject, cast_image, find_python_module, find_python_version
 from hpcbake.elf import ElfFacts, Machine
 from hpcbake.image import Node, ScannedImage

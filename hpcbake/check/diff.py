@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hpcbake.check.case import Case
-from hpcbake.check.loader import newest
+from hpcbake.check.closure import newest
 from hpcbake.image import ScannedImage
 from hpcbake.model.late import dataclass
 from hpcbake.model.site import Site

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hpcbake.check.case import Case, Start
-from hpcbake.check.loader import Closure, Loaded
+from hpcbake.check.closure import Closure, Loaded
 from hpcbake.check.roles import Role, Subject
 from hpcbake.elf import ElfFacts, FileKind
 from hpcbake.errors import UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hpcbake.check.case import Case, Start
-from hpcbake.check.loader import Loaded
+from hpcbake.check.closure import Loaded
 from hpcbake.check.roles import Role
 from hpcbake.check.rule import Cause, Causes, Rule
 from hpcbake.model.verdict import Finding, Severity

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from hpcbake.check.case import Case, Start
+from hpcbake.check.closure import Missing
 from hpcbake.check.hostlibraries import provider_of
-from hpcbake.check.loader import TOO_NEW_FOR_KERNEL, Missing
+from hpcbake.check.loader import TOO_NEW_FOR_KERNEL
 from hpcbake.check.roles import Role, find_python_of_library, find_python_version
 from hpcbake.check.rule import Cause, Causes, Rule
 from hpcbake.model.verdict import Finding, Severity

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hpcbake.check.case import Case
-from hpcbake.check.loader import WEAK_HARMLESS_SINCE, Unmet, newest
+from hpcbake.check.closure import Unmet, newest
+from hpcbake.check.loader import WEAK_HARMLESS_SINCE
 from hpcbake.check.roles import Role, Subject
 from hpcbake.check.rule import Cause, Causes, Rule
 from hpcbake.model.verdict import Finding, Severity
