@@ -7,7 +7,6 @@ Everything that comes back is verified: manifests by the digest of their bytes, 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ import urllib3
 from hpcbake import __version__
 from hpcbake.adapters.credentials import CredentialStore, DockerCredentials
 from hpcbake.adapters.registry_auth import Authenticator, Scope, parse_challenges, refused
+from hpcbake.adapters.registry_failures import cut_off, error_text, odd_answer, retry_after, wrong_bytes, wrong_size
 from hpcbake.adapters.registry_http import Connections, Limits, Passing, read_bounded, retrying
 from hpcbake.errors import IntegrityError, RegistryError, RegistryTempError
 from hpcbake.image.manifest import (
@@ -102,7 +102,7 @@ class RegistryClient:
         if status == 404:
             return None
         if not length.isdigit():
-            raise _odd(ref, f"it states no size for blob {digest}")
+            raise odd_answer(ref, f"it states no size for blob {digest}")
         return int(length)
 
     def put_manifest(self, ref: ImageReference, content: bytes, media_type: str) -> Digest:
@@ -158,7 +158,7 @@ class RegistryClient:
                 for chunk in self._chunks(response, received):
                     received += len(chunk)
                     if size is not None and received > size:
-                        raise _wrong_size(ref, digest, f"more than {size}", size)
+                        raise wrong_size(ref, digest, f"more than {size}", size)
                     checksum.update(chunk)
                     yield chunk
                     self._check_deadline(ref, digest, started, received, size)
@@ -171,17 +171,17 @@ class RegistryClient:
                 break
             cuts += 1
             if cuts >= self._limits.attempts:
-                raise _cut(ref, digest, received, size, cuts, cause) from cause
+                raise cut_off(ref, digest, received, size, cuts, cause) from cause
             self._sleep(self._limits.backoff_s * cuts)
         if checksum.hexdigest() != digest.hex:
-            raise _wrong_bytes(ref, digest, checksum.hexdigest(), received, size)
+            raise wrong_bytes(ref, digest, checksum.hexdigest(), received, size)
 
     def _upload(self, ref: ImageReference, path: Path, digest: Digest, size: int) -> None:
         """One upload in one piece: a session is opened, then the whole file goes to where the registry says."""
         with self._send("POST", ref, "blobs/uploads/", {"Content-Length": "0"}, b"") as opened:
             location = opened.headers.get("Location", "")
         if not location:
-            raise _odd(ref, "it opened an upload and did not say where")
+            raise odd_answer(ref, "it opened an upload and did not say where")
         url = urljoin(f"{self._web.base_url(ref.registry)}/v2/{ref.repository}/blobs/uploads/", location)
         url += ("&" if urlsplit(url).query else "?") + f"digest={digest}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
@@ -300,7 +300,7 @@ class RegistryClient:
     def _sort(
         self, response: urllib3.BaseHTTPResponse, ref: ImageReference, scope: Scope, method: str, path: str
     ) -> Exception:
-        status, detail = response.status, _error_text(response)
+        status, detail = response.status, error_text(response)
         if status == 403:
             return refused(scope, self._auth.describe(scope), f"403 forbidden{detail}")
         if status == 404:
@@ -312,7 +312,7 @@ class RegistryClient:
                 evidence={"registry": ref.registry, "repository": ref.repository},
             )
         if status in (408, 425, 429) or (status >= 500 and status not in (501, 505, 507)):
-            return Passing(f"{status}{detail}", wait_s=_retry_after(response.headers.get("Retry-After")))
+            return Passing(f"{status}{detail}", wait_s=retry_after(response.headers.get("Retry-After")))
         return RegistryError(
             f"{ref.registry} answered {status} to {method} {path} of {ref.repository}{detail}",
             remedy="see the registry's own log for this request",
@@ -326,7 +326,7 @@ class RegistryClient:
             response = self._follow(method, url, headers, body)
             try:
                 if response.status == 429 or response.status >= 500:
-                    raise Passing(f"token server: {response.status}", _retry_after(response.headers.get("Retry-After")))
+                    raise Passing(f"token server: {response.status}", retry_after(response.headers.get("Retry-After")))
                 return response.status, read_bounded(response, 1024 * 1024, "token")
             finally:
                 response.close()
@@ -348,59 +348,3 @@ class RegistryClient:
 
 def _target(ref: ImageReference) -> str:
     return str(ref.digest) if ref.digest else ref.tag or "latest"
-
-
-def _error_text(response: urllib3.BaseHTTPResponse) -> str:
-    """What the registry says about it, made safe for one line of a terminal."""
-    try:
-        body = response.read(4096, decode_content=True) or b""
-        first = json.loads(body)["errors"][0]
-        text = f"{first.get('code', '')} {first.get('message', '')}".strip()
-    except (urllib3.exceptions.HTTPError, OSError, ValueError, LookupError, AttributeError, TypeError):
-        return ""
-    return f" ({text[:200]!r})" if text else ""
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds from a Retry-After header; the date form counts as unstated."""
-    try:
-        return max(0.0, float(value)) if value else None
-    except ValueError:
-        return None
-
-
-def _wrong_bytes(
-    ref: ImageReference, digest: Digest, received_hex: str, count: int, size: int | None
-) -> IntegrityError:
-    return IntegrityError(
-        f"blob of {ref.name}: {digest} expected, sha256:{received_hex} received "
-        f"({count} of {size if size is not None else 'unknown'} bytes)",
-        remedy="run again; if it stays, the registry or a proxy in between serves wrong bytes: push the image again",
-        kind="registry.digest-mismatch",
-    )
-
-
-def _wrong_size(ref: ImageReference, digest: Digest, received: str, size: int) -> IntegrityError:
-    return IntegrityError(
-        f"blob {digest} of {ref.name}: {size} bytes expected, {received} received",
-        remedy="run again; if it stays, the registry serves wrong bytes: push the image again",
-        kind="registry.digest-mismatch",
-    )
-
-
-def _cut(
-    ref: ImageReference, digest: Digest, received: int, size: int | None, cuts: int, cause: Exception | None
-) -> IntegrityError | RegistryTempError:
-    """Bytes that never come are a temporary failure; a server that ends cleanly too early holds a damaged blob."""
-    if cause is None and size is not None:
-        return _wrong_size(ref, digest, f"{received}", size)
-    return RegistryTempError(
-        f"{ref.registry}: blob {digest} broke off {cuts} times, last after {received} of "
-        f"{size if size is not None else 'unknown'} bytes: {type(cause).__name__}",
-        remedy="check the network and the registry, then run again",
-        kind="registry.cut",
-    )
-
-
-def _odd(ref: ImageReference, why: str) -> RegistryError:
-    return RegistryError(f"{ref.registry}: {why}", remedy="tell the registry's operator", kind="registry.malformed")
