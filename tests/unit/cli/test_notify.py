@@ -108,7 +108,7 @@ def test_standard_output_that_is_full_is_told(state: Path) -> None:
         assert outcome.returncode == 73, outcome.stderr
         assert "cannot write to standard output: No space left on device" in outcome.stderr
         assert "Exception ignored" not in outcome.stderr
-    for words in (("config", "show"), ("--version",), ("history", "--runs", "--json")):
-        outcome = hpcbake(*words, stdout="/dev/full")
+    for line in ("config show", "--version", "history --runs --json"):
+        outcome = hpcbake(*line.split(), stdout="/dev/full")
         assert outcome.returncode == 73, outcome.stderr
         assert "cannot be written: No space left on device" in outcome.stderr

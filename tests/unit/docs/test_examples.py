@@ -15,10 +15,13 @@ from hpcbake.build.document import find_shipments
 from hpcbake.model.artefacts import BuiltImage, Deployment
 from hpcbake.model.reference import Digest, parse_image_reference
 from hpcbake.model.site import Login, Site, Store
+from hpcbake.report.notice import end_document
 from hpcbake.report.schema import report_schema
+from hpcbake.ship.configuration import parse_project_layer
 from hpcbake.ship.project import parse_project
 from hpcbake.sites import parse_site
 from hpcbake.smoke.job import render_job
+from tests.reports import full_report
 
 ROOT = Path(__file__).resolve().parents[3]
 HOW_TO = ROOT / "docs/how-to"
@@ -49,6 +52,26 @@ def test_project_files_of_the_how_tos_are_read(page: str) -> None:
     assert found
     for content in found:
         assert parse_project(content, "hpcbake.yaml").smoke
+
+
+@pytest.mark.parametrize("page", ["how-to/configure.md", "how-to/notifications.md", "reference/project-file.md"])
+def test_project_files_that_say_other_things_are_read(page: str) -> None:
+    """Without a mistake, and none of them says nothing."""
+    found = blocks(ROOT / "docs" / page, "yaml")
+    assert found
+    for content in found:
+        assert parse_project_layer(content, "hpcbake.yaml").values
+
+
+def test_the_notice_of_the_how_to_has_the_fields_of_a_notice() -> None:
+    """Field by field, as `hpcbake ship` sends it."""
+    (example,) = blocks(HOW_TO / "notifications.md", "json")
+    shown, sent = json.loads(example), end_document(full_report(), "failed")
+    assert shown.keys() == sent.keys()
+    for name in ("run", "exit"):
+        assert shown[name].keys() == sent[name].keys()
+    for name in ("changed", "failures"):
+        assert shown[name][0].keys() == sent[name][0].keys()
 
 
 def test_the_template_of_the_how_to_renders(tmp_path: Path) -> None:
