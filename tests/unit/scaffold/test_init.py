@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -76,6 +78,17 @@ def test_nothing_of_a_template_stays_in_the_files(tmp_path: Path, template: str)
     for source in [word for word in copied if not word.startswith("/") and "[" not in word]:
         assert source in files
         assert f"!{source}" in ignored or f"!{source.partition('/')[0]}/" in ignored
+
+
+@pytest.mark.parametrize("template", NEW)
+def test_editors_find_the_schemas_and_nothing_to_complain_of(tmp_path: Path, template: str) -> None:
+    """The first line of each YAML file names a schema that lies there, and the file fits it."""
+    call(tmp_path / "p", "--template", template)
+    for path in (tmp_path / "p/hpcbake.yaml", tmp_path / "p/site-configs/mycluster.yaml"):
+        modeline = path.read_text().splitlines()[0]
+        assert modeline.startswith("# yaml-language-server: $schema=")
+        schema = json.loads((path.parent / modeline.partition("=")[2]).read_text())
+        jsonschema.validate(yaml.safe_load(path.read_text()), schema)
 
 
 def test_the_program_of_the_python_template_runs(tmp_path: Path) -> None:
