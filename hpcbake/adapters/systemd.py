@@ -21,6 +21,7 @@ class UserUnits:
 
     def install(self, units: Mapping[str, str], timer: str) -> None:
         """Write the units, and start the timer now and at every boot. Raises PrereqError, CantWriteError."""
+        self._systemctl("daemon-reload")  # where that does not work, nothing is left lying about
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for name, text in units.items():
