@@ -147,8 +147,13 @@ class Notifier:
     def _pool(self, url: str) -> urllib3.PoolManager:
         parts = urlsplit(url)
         context = ssl.create_default_context()
-        if self._environment.get("HPCBAKE_CA_FILE"):
-            context.load_verify_locations(cafile=self._environment["HPCBAKE_CA_FILE"])
+        ca_file = self._environment.get("HPCBAKE_CA_FILE")
+        if ca_file:
+            try:
+                context.load_verify_locations(cafile=ca_file)
+            except OSError as error:  # ssl.SSLError is one
+                words = f"HPCBAKE_CA_FILE ({ca_file}) cannot be read: {error.strerror or 'it holds no certificates'}"
+                raise _NotTakenError(words, is_passing=False) from None
         proxy = urllib.request.getproxies().get(parts.scheme)
         if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
             return urllib3.ProxyManager(proxy, ssl_context=context)

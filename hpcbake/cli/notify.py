@@ -32,6 +32,11 @@ class Announcer:
         self._begun: list[Delivery] = []
         self._beginning: threading.Thread | None = None
 
+    @property
+    def is_silent(self) -> bool:
+        """Is there nobody to tell?"""
+        return self._notifications.is_empty
+
     def begin(self, run: RunRecord) -> None:
         """Tell that the run begins. It goes on at once: an address that hangs delays nothing."""
         found = [

@@ -53,7 +53,7 @@ def publish(
     if not outlets.as_json:
         output.show(lambda: print_report(report, make_console()))
     runs = kept.parent.parent
-    told = announcer.end(report, code_before(report, runs)) if announcer else ()
+    told = () if announcer is None or announcer.is_silent else announcer.end(report, code_before(report, runs))
     if told:
         report = replace(report, notifications=told)
         found += [] if found else _write_report(kept, render_report(report))

@@ -161,3 +161,12 @@ def test_a_secret_that_is_not_there_is_told_by_its_place(source: SecretSource, s
     assert says in delivery.problem
     assert "secret" not in delivery.problem
     assert delivery.attempts == 1
+
+
+def test_authorities_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    """Not tried again, and not taken for the address's fault."""
+    (tmp_path / "ca.pem").write_text("nothing")
+    for path in (tmp_path / "ca.pem", tmp_path / "gone.pem"):
+        delivery = send(message("https://127.0.0.1:1/"), HPCBAKE_CA_FILE=str(path))
+        assert delivery.problem.startswith(f"HPCBAKE_CA_FILE ({path}) cannot be read: ")
+        assert delivery.attempts == 1

@@ -103,12 +103,12 @@ def test_a_run_that_never_began_is_told(state: Path) -> None:
 def test_standard_output_that_is_full_is_told(state: Path) -> None:
     """With code 73, once, and the run is kept."""
     perform(Notifications())
-    for words in (("report",), ("report", "--json")):
-        outcome = hpcbake(*words, stdout="/dev/full")
-        assert outcome.returncode == 73, outcome.stderr
-        assert "cannot write to standard output: No space left on device" in outcome.stderr
-        assert "Exception ignored" not in outcome.stderr
-    for line in ("config show", "--version", "history --runs --json"):
+    for line, says in (
+        ("report", "cannot write to standard output"),
+        ("config show", "standard output or standard error"),
+    ):
         outcome = hpcbake(*line.split(), stdout="/dev/full")
         assert outcome.returncode == 73, outcome.stderr
-        assert "cannot be written: No space left on device" in outcome.stderr
+        assert says in outcome.stderr
+        assert "No space left on device" in outcome.stderr
+        assert "Exception ignored" not in outcome.stderr
