@@ -276,6 +276,8 @@ def _unreachable(error: Exception, where: str, site: str) -> SiteUnreachableErro
         kind, why = "ssh.timeout", "no answer before the connect deadline"
     elif isinstance(error, ChannelException):
         kind, why = "ssh.refused", "the jump host could not connect to it"
+    elif "No existing session" in why:  # paramiko's word for a banner that never came
+        why = "it takes the connection and gives no answer"
     elif "banner" in why or isinstance(error, EOFError):
         kind, why = "ssh.banner", "closed before the SSH banner (MaxStartups, or not an SSH server?)"
     return SiteUnreachableError(
