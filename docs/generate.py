@@ -34,10 +34,12 @@ from hpcbake.catalogue.exits import EXITS
 from hpcbake.check import rules as check
 from hpcbake.check.policy import POLICY
 from hpcbake.check.schema import render_check_schema
+from hpcbake.cli.examples import add_examples
 from hpcbake.cli.main import VERBS
 from hpcbake.doctor import render_doctor_schema
 from hpcbake.errors import RETRYABLE_CODES, ExitCode, HpcbakeError
 from hpcbake.model.site import Gpu, Injection, Login, Profile, Runtime, Slurm, Store
+from hpcbake.report.progress.rawjson import render_progress_schema
 from hpcbake.report.schema import KIND_FAMILIES, render_report_schema
 from hpcbake.ship.forecast_document import render_plan_schema
 from hpcbake.ship.project_keys import render_project_schema
@@ -285,6 +287,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/licences.md": render_licences,
     "docs/reference/report.schema.json": render_report_schema,
     "docs/reference/plan.schema.json": render_plan_schema,
+    "docs/reference/progress.schema.json": render_progress_schema,
     "docs/reference/doctor.schema.json": render_doctor_schema,
     "docs/reference/validation.schema.json": render_validation_schema,
     "site-configs/site.schema.json": render_site_schema,
@@ -298,7 +301,7 @@ def render_pages() -> tuple[dict[str, str], list[str]]:
     commands: dict[str, tuple[str, click.Command]] = {}
     for verb, (module, text) in VERBS.items():
         try:
-            command = importlib.import_module(module).command
+            command = add_examples(verb, importlib.import_module(module).command)
         except ImportError as error:
             failures.append(f"{_VERBS_FOLDER}/{verb}.md: cannot be made: {error}")
             continue
