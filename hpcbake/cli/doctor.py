@@ -99,10 +99,10 @@ def _questions_here(references: Sequence[ImageReference], site_configs: Path) ->
         return "" if found is None else (found.username or "a token's owner")
 
     machine = ThisMachine(os.environ, version=__version__)
-    program = os.environ.get("HPCBAKE_APPTAINER") or _convert_program()
+    program, builder = _settings()
     return [
         Question("config", lambda: _configs(site_configs)),
-        *machine_questions(machine, _folders(), apptainer=program),
+        *machine_questions(machine, _folders(), apptainer=program, builder=builder),
         *registry_questions(references, RegistryClient.from_environment(os.environ), login_of),
     ]
 
@@ -121,13 +121,16 @@ def _folders() -> Folders:
     return Folders(state, cache, tempfile.gettempdir())
 
 
-def _convert_program() -> str:
-    from hpcbake.cli.options import read_project
+def _settings() -> tuple[str, str]:
+    """The program that converts, and the builder, as the config files say; a wrong one is a fact of its own."""
+    from hpcbake.cli.configuration import configuration
 
     try:
-        return read_project(Path()).convert.program
+        found = configuration()
+        program, builder = found.project().convert.program, found.value("builder") or ""
     except HpcbakeError:
-        return "apptainer"
+        program, builder = "apptainer", ""
+    return os.environ.get("HPCBAKE_APPTAINER") or program, str(builder)
 
 
 def _configs(site_configs: Path) -> Iterator[Line]:

@@ -20,8 +20,8 @@ _OLDEST_BUILDX = (0, 10)
 _WANTED = "linux/amd64"
 
 
-def judge_docker(machine: Machine) -> Iterator[Line]:
-    """docker, then what needs it."""
+def judge_docker(machine: Machine, builder: str = "") -> Iterator[Line]:
+    """docker, then what needs it. `builder` is the one that builds; empty: the one that buildx takes."""
     said = try_program(machine, "docker", ["docker", "version", "--format", "{{json .}}"])
     if isinstance(said, Line):
         yield said
@@ -38,7 +38,7 @@ def judge_docker(machine: Machine) -> Iterator[Line]:
         return
     yield _buildx(buildx)
     if buildx.ok:
-        inspected = try_program(machine, "builder", ["docker", "buildx", "inspect"])
+        inspected = try_program(machine, "builder", ["docker", "buildx", "inspect", *([builder] if builder else [])])
         yield from [inspected] if isinstance(inspected, Line) else _builder(inspected, str(server.get("Arch", "")))
 
 
@@ -106,10 +106,10 @@ def _builder(said: Outcome, arch: str) -> Iterator[Line]:
     if not platforms:
         yield ok("platforms", f"not told before the first build; this docker is {arch}")
     elif not any(platform == _WANTED or platform.startswith(f"{_WANTED}/") for platform in platforms):
-        fix = "docker run --privileged --rm tonistiigi/binfmt --install amd64; better: a builder on an x86-64 machine"
+        fix = "add an x86-64 machine: hpcbake builder add ssh://you@machine"
         yield fail("platforms", f"cannot build for {_WANTED}: {', '.join(sorted(platforms))}", fix, ExitCode.PREREQ)
     elif not native and driver in ("docker", "docker-container") and len(listed) == 1:
-        fix = "add an x86-64 machine: docker buildx create --append --name NAME ssh://you@machine"
+        fix = "add an x86-64 machine: hpcbake builder add ssh://you@machine"
         yield warn("platforms", f"{_WANTED} is emulated on {arch}: slow, and some compilers crash", fix)
     else:
         yield ok("platforms", f"{_WANTED}{', native' if native else ''}")

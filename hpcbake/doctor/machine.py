@@ -26,11 +26,13 @@ class Folders:
     tmp: str
 
 
-def machine_questions(machine: Machine, folders: Folders, *, apptainer: str) -> list[Question]:
-    """Everything to ask about this machine. `apptainer` is the program that converts images to SIFs here."""
+def machine_questions(machine: Machine, folders: Folders, *, apptainer: str, builder: str = "") -> list[Question]:
+    """Everything to ask about this machine. `apptainer` is the program that converts images to SIFs here,
+    `builder` the buildx builder that the project names.
+    """
     return [
         Question("python", lambda: _python(machine)),
-        Question("docker", lambda: judge_docker(machine), limit_s=4 * PROGRAM_S + 10, fix="restart docker"),
+        Question("docker", lambda: judge_docker(machine, builder), limit_s=4 * PROGRAM_S + 10, fix="restart docker"),
         Question("state", lambda: _folder(machine, "state", folders.state, _STATE_BYTES, "HPCBAKE_STATE")),
         Question("cache", lambda: _folder(machine, "cache", folders.cache, _UNPACK_BYTES, "HPCBAKE_CACHE_DIR")),
         Question("tmp", lambda: _folder(machine, "tmp", folders.tmp, _UNPACK_BYTES, "TMPDIR")),

@@ -116,9 +116,9 @@ ARM = {"Server": {"Version": "28.1", "Os": "linux", "Arch": "arm64"}}
         (
             {"docker buildx inspect": Outcome(0, INSPECT.replace("linux/amd64", "linux/arm64"))},
             ("platforms", "FAIL"),
-            "binfmt",
+            "hpcbake builder add",
         ),
-        ({"docker version": Outcome(0, json.dumps(ARM))}, ("platforms", "warn"), "x86-64 machine"),
+        ({"docker version": Outcome(0, json.dumps(ARM))}, ("platforms", "warn"), "hpcbake builder add"),
         ({"apptainer --version": None}, ("apptainer", "warn"), "install apptainer"),
         ({"apptainer --version": Outcome(0, "apptainer version 1.5.1")}, ("apptainer", "warn"), "newer"),
         ({"unshare": Outcome(1, "", "Operation not permitted")}, ("userns", "warn"), "sysctl"),
@@ -135,6 +135,13 @@ def test_what_would_hurt_is_told_with_a_fix(
     machine = FakeMachine({**GOOD, **changes})
     assert complaints(machine) == [complaint]
     assert next(fix in line.fix for line in lines_of(machine) if line.level is not Level.OK)
+
+
+def test_the_builder_that_the_project_names_is_the_one_that_is_looked_at() -> None:
+    """Whichever buildx would take by itself."""
+    machine = FakeMachine({"docker buildx inspect farm": Outcome(1, "", 'no builder "farm" found'), **GOOD})
+    questions = machine_questions(machine, Folders("/state", "/cache", "/tmp"), apptainer="apptainer", builder="farm")
+    assert [line.text for line in ask_all(questions) if line.level is Level.FAIL] == ['no builder "farm" found']
 
 
 @pytest.mark.parametrize(
