@@ -37,6 +37,8 @@ _CHUNK_BYTES = 256 * 1024
 _ACCEPT = ", ".join(sorted(INDEX_TYPES | MANIFEST_TYPES))
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
+#: What a token must allow for each method.
+_ACTIONS = {"PUT": "pull,push", "POST": "pull,push", "DELETE": "pull,push,delete"}
 
 
 class RegistryClient:
@@ -117,6 +119,13 @@ class RegistryClient:
                 kind="registry.unconfirmed",
             )
         return digest
+
+    def delete_manifest(self, ref: ImageReference) -> None:
+        """Give up the manifest with this digest, and with it every tag that names it; one that is gone is fine.
+
+        Raises RegistryError where the registry removes nothing (many do not, unless told to).
+        """
+        self._call("DELETE", ref, f"manifests/{_target(ref)}", missing_ok=True)
 
     def push_blob(self, ref: ImageReference, path: Path, digest: Digest) -> bool:
         """Upload a file as a blob unless the registry has it, and ask for it afterwards. True when bytes were sent.
@@ -253,7 +262,7 @@ class RegistryClient:
 
         Raises Passing for what may be tried again, RegistryError for what may not.
         """
-        scope = Scope(ref.registry, ref.repository, "pull,push" if method in ("PUT", "POST") else "pull")
+        scope = Scope(ref.registry, ref.repository, _ACTIONS.get(method, "pull"))
         url = url or f"{self._web.base_url(ref.registry)}/v2/{ref.repository}/{path}"
         for is_last in (False, True):
             granted = self._auth.find_header(scope)
@@ -282,7 +291,7 @@ class RegistryClient:
         for _ in range(_MAX_REDIRECTS):
             response = self._web.send(method, url, headers, body)
             location = response.headers.get("Location")
-            if response.status not in _REDIRECTS or not location or method in ("PUT", "POST"):
+            if response.status not in _REDIRECTS or not location or method in ("PUT", "POST", "DELETE"):
                 return response
             response.close()
             url = urljoin(url, location)

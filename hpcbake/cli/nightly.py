@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from hpcbake.adapters.clock import SystemClock
+from hpcbake.adapters.registry import RegistryClient
 from hpcbake.adapters.runlock import run_lock
 from hpcbake.build.document import find_shipments
 from hpcbake.cli.configuration import state_folder
@@ -50,6 +51,7 @@ from hpcbake.errors import HpcbakeError, UsageError
 from hpcbake.model.late import dataclass
 from hpcbake.model.reference import parse_image_reference
 from hpcbake.model.site import Site
+from hpcbake.report.printable import printable
 from hpcbake.ship.nightly import Night, choose_shipments, choose_sites, nightly_folder
 from hpcbake.ship.project import Project
 from hpcbake.ship.schedule import schedule_name
@@ -237,6 +239,11 @@ def _ship(choices: NightChoices, project: Project, sites: Sequence[Site]) -> int
     )
     frame = Frame(night.adapt, night.conclude)
     code = perform_run(plan, shipments, sites, project, choices.run, frame=frame)
+    if code == 0:
+        plain_http = frozenset(host for site in sites for host in site.runtime.plain_http)
+        registry = RegistryClient.from_environment(os.environ, plain_http=plain_http)
+        for problem in night.clear_registry(registry, keep=project.retention.releases):
+            click.echo(f"warning: {printable(problem)}", err=True)
     return clear_after(code, [site for site in sites if site.name not in night.unreachable], project.retention)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from hpcbake.build.memory import BuildFile
 from hpcbake.build.remembered import RememberingBuilder
 from hpcbake.errors import ConfigError, HpcbakeError
 from hpcbake.model.plan import Plan
+from hpcbake.model.reference import Digest
 from hpcbake.model.site import Site
 from hpcbake.report.records import ShipReport, TargetRecord, error_record
+from hpcbake.ship.nightly_artifacts import ForgettingRegistry, ShippedDigests, withdraw
 from hpcbake.ship.ports import Listener, World
 from hpcbake.ship.project_parts import Nightly, fits
 
@@ -55,6 +58,7 @@ class Night:
         self._shipments = shipments
         self._folder = folder
         self._memory = BuildFile(kept / "builds.json")
+        self._shipped = ShippedDigests(kept / "shipped.json")
         self._refresh = refresh
         self._builder: RememberingBuilder | None = None
         #: Sites that did not answer tonight: nobody need knock there again.
@@ -82,7 +86,18 @@ class Night:
             for site in report.sites
             if any(image.error is not None and image.error.kind.startswith("ssh.") for image in site.images)
         )
+        with suppress(OSError):  # a full disk is told by what must be written
+            for target in report.targets:
+                if target.digest:
+                    self._shipped.note(target.name, Digest(target.digest))
         return with_target_errors(report, self._builder.failures if self._builder else {}, "build")
+
+    def clear_registry(self, registry: ForgettingRegistry, *, keep: int | None) -> list[str]:
+        """Remove SIFs of older digests beside their images, where the project says how many stay; problems in lines."""
+        if keep is None:
+            return []
+        repositories = {shipment.name: shipment.tags[0] for shipment in self._shipments}
+        return withdraw(self._shipped, repositories, registry, keep=keep)
 
 
 def with_target_errors(report: ShipReport, failures: Mapping[str, HpcbakeError], stage: str) -> ShipReport:
