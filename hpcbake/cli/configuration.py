@@ -87,11 +87,17 @@ class SettingOption(click.Option):
     """An option that, where it is not given, has the value that files and environment say."""
 
     def __init__(self, *args: Any, setting: Setting, fallback: Any, **more: Any) -> None:
+        #: Called with the value that counts, not with the one that was not given.
+        self._after = more.pop("callback", None)
         super().__init__(*args, **more)
         self.setting = setting
         self.fallback = fallback
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
+        found = self._given_or_configured(ctx, value)
+        return found if self._after is None else self._after(ctx, self, found)
+
+    def _given_or_configured(self, ctx: click.Context, value: Any) -> Any:
         given = super().process_value(ctx, value)
         if given not in (None, ()) or ctx.resilient_parsing:
             return given

@@ -12,6 +12,7 @@ import click
 
 from hpcbake import __version__
 from hpcbake.adapters.runlog import LEVELS, RunLog
+from hpcbake.cli.configuration import setting_option
 from hpcbake.model.plan import Plan
 from hpcbake.report.records import ShipReport
 from hpcbake.report.redact import Redactor, secrets_of_docker_config, secrets_of_environment, secrets_of_plan
@@ -30,12 +31,10 @@ def _remember(context: click.Context, _option: click.Parameter, level: str) -> N
 
 def log_option(function: F) -> F:
     """--log-level: how much the log of the run tells."""
-    return click.option(
+    return setting_option(
+        "log.level",
         "--log-level",
         type=click.Choice(LEVELS),
-        envvar="HPCBAKE_LOG_LEVEL",
-        default="info",
-        show_default=True,
         expose_value=False,
         callback=_remember,
         help="What the run's log holds (log.jsonl beside its report); debug: also programs and requests.",

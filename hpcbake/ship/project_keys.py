@@ -224,6 +224,15 @@ REPORT = Section(
     "where else the report of a run goes; paths are relative to the project folder",
 )
 
+LOG = Section(
+    {
+        "level": choice(
+            "debug", "info", "warning", "error", doc="what the run's log holds; debug: also programs and requests"
+        )
+    },
+    "the log of each run",
+)
+
 NIGHTLY = Section(
     {
         "at": text(
@@ -289,6 +298,7 @@ _OF_ALL: dict[str, Field] = {
     "retention": RETENTION.as_field(),
     "notifications": NOTIFICATIONS.as_field(),
     "report": REPORT.as_field(),
+    "log": LOG.as_field(),
     "nightly": NIGHTLY.as_field(),
     "convert": CONVERT.as_field(),
     "regression": REGRESSION.as_field(),
@@ -302,6 +312,7 @@ SECTIONS: dict[str, Section] = {
     "retention": RETENTION,
     "notifications": NOTIFICATIONS,
     "report": REPORT,
+    "log": LOG,
     "nightly": NIGHTLY,
     "convert": CONVERT,
     "regression": REGRESSION,

@@ -33,6 +33,7 @@ _FLAGS: Mapping[str, str] = {
     "report.github": "--github",
     "report.prometheus": "--prometheus",
     "report.html": "--html",
+    "log.level": "--log-level",
     "retention.releases": "--keep",
     "retention.days": "--days",
     "nightly.jitter": "--jitter",
@@ -56,6 +57,7 @@ _DEFAULTS: Mapping[str, object] = {
     "ship.parallel_sites": 16,
     "ship.lock_wait": 300.0,
     "ship.progress": "auto",
+    "log.level": "info",
     "regression.factor": "1.5",
 }
 

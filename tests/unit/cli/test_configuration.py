@@ -62,6 +62,22 @@ def test_a_flag_comes_first(folder: Path, tmp_path: Path) -> None:
     assert "'lock_wait': 0" in call(HPCBAKE_LOCK_WAIT="0")
 
 
+def test_a_callback_hears_the_value_that_counts(folder: Path) -> None:
+    """Once, whoever said it."""
+    heard: list[object] = []
+
+    @click.command()
+    @setting_option("log.level", "--log-level", expose_value=False, callback=lambda _c, _o, value: heard.append(value))
+    def other() -> None:
+        pass
+
+    write(folder / "hpcbake.yaml", "log: {level: debug}")
+    CliRunner().invoke(other, [], catch_exceptions=False)
+    CliRunner().invoke(other, ["--log-level", "error"], catch_exceptions=False)
+    CliRunner().invoke(other, [], env={"HPCBAKE_LOG_LEVEL": "warning"}, catch_exceptions=False)
+    assert heard == ["debug", "error", "warning"]
+
+
 def test_outside_of_github_a_configured_summary_is_none(folder: Path) -> None:
     """The same project file serves the laptop and the workflow."""
     write(folder / "hpcbake.yaml", "report: {github: $GITHUB_STEP_SUMMARY}")
