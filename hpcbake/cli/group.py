@@ -26,7 +26,7 @@ class VerbGroup(click.Group):
         code = super().invoke(ctx)
         if not ctx.meta:
             return code
-        from hpcbake.cli.options import with_left_out
+        from hpcbake.cli.left_out import with_left_out
 
         return with_left_out(code, ctx)
 

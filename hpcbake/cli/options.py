@@ -13,8 +13,9 @@ import click
 from hpcbake.bakefile import BakeRequest, resolve
 from hpcbake.cli.configuration import configuration, read_configuration, setting_option
 from hpcbake.cli.failure import indented
+from hpcbake.cli.left_out import expect_left_out, may_leave_out, note_left_out
 from hpcbake.cli.runlog import log_option
-from hpcbake.errors import ConfigError, ExitCode, overall_exit_code
+from hpcbake.errors import ConfigError
 from hpcbake.model.plan import Plan
 from hpcbake.model.site import Site
 from hpcbake.report.printable import printable
@@ -61,13 +62,9 @@ def build_options(function: F) -> F:
     return function
 
 
-#: Where the run's context keeps the mistakes of site configs that it goes on without.
-_LEFT_OUT = "hpcbake.sites-left-out"
-
-
 def _keep_going(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if wanted:
-        context.meta[_LEFT_OUT] = []
+        expect_left_out(context)
 
 
 def configs_option(function: F) -> F:
@@ -209,20 +206,16 @@ def read_sites(folder: Path, names: Sequence[str]) -> list[Site]:
     """
     configuration()  # where the folder itself may come from: a mistake there is told before one that follows from it
     context = click.get_current_context(silent=True)
-    left_out: list[ConfigError] | None = context.meta.get(_LEFT_OUT) if context else None
+    left_out: list[ConfigError] | None = [] if may_leave_out(context) else None
     sites = find_sites(folder, names, environment=os.environ, left_out=left_out)
+    if context and left_out:
+        asked = list(dict.fromkeys(names)) or sorted(path.stem for path in folder.glob("[!.]*.yaml"))
+        note_left_out(context, asked, sites, left_out)
     for failure in left_out or ():
         click.echo(f"warning: {printable(failure.message)}; going on without this site", err=True)
         if failure.evidence.get("output"):
             click.echo(indented(str(failure.evidence["output"])), err=True)
     return sites
-
-
-def with_left_out(code: object, context: click.Context) -> object:
-    """The exit code of a verb, or what it comes to when sites were left out: no run is fine that served fewer sites."""
-    if not context.meta.get(_LEFT_OUT) or not isinstance(code, int | None):
-        return code
-    return int(overall_exit_code([ExitCode(code or 0), ExitCode.CONFIG]))
 
 
 def read_project(folder: Path) -> Project:

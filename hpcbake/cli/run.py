@@ -25,6 +25,7 @@ from hpcbake.cli.build_ahead import ask_entitlements, describe_places, make_work
 from hpcbake.cli.configuration import configuration, state_folder
 from hpcbake.cli.faces import NO_FACES, Faces
 from hpcbake.cli.frame import PLAIN_FRAME, Frame
+from hpcbake.cli.left_out import left_out_records
 from hpcbake.cli.notify import Announcer
 from hpcbake.cli.plan_view import plan_shower
 from hpcbake.cli.project_templates import require_project_templates
@@ -186,7 +187,7 @@ def perform_run(
             interrupted_by=result.interrupted.message if result.interrupted else None,
         ),
         targets=result.targets,
-        sites=result.sites,
+        sites=(*result.sites, *left_out_records([shipment.name for shipment in shipments])),
         bake_files=_file_records(plan.files),
         site_files=_file_records([site.path for site in sites if site.path]),
         warnings=(*(warning.message for warning in plan.warnings), *warnings),
@@ -241,7 +242,7 @@ def perform_collect(sites: Sequence[Site], images: Sequence[str], choices: RunCh
             interrupted_by=interrupted.message if interrupted else None,
         ),
         targets=(),
-        sites=tuple(records),
+        sites=(*records, *left_out_records(images)),
         site_files=_file_records([site.path for site in sites if site.path]),
         interrupted_code=interrupted.exit_code if interrupted else None,
     )
