@@ -1,4 +1,4 @@
-"""The sites that --keep-going-sites leaves out: a run that serves fewer sites says so in its report and its exit code."""
+"""The sites that --keep-going-sites leaves out: a run that serves fewer sites says so, in report and exit code."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from hpcbake.report.records import ImageRecord, Outcome, SiteRecord, error_recor
 
 #: Where the run's context keeps them.
 _KEY = "hpcbake.sites-left-out"
+#: Set when a report has them: its own code counts them then.
+_TOLD = "hpcbake.sites-left-out.told"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ def may_leave_out(context: click.Context | None) -> bool:
     return context is not None and _KEY in context.meta
 
 
-def note_left_out(context: click.Context, asked: Sequence[str], found: Sequence[Site], errors: list[ConfigError]) -> None:
+def note_left_out(
+    context: click.Context, asked: Sequence[str], found: Sequence[Site], errors: list[ConfigError]
+) -> None:
     """Keep which of the sites `asked` for were not `found`; their mistakes come in the same order."""
     read = {site.name for site in found}
     missing = [name for name in asked if name not in read]
@@ -41,9 +45,11 @@ def note_left_out(context: click.Context, asked: Sequence[str], found: Sequence[
 
 
 def left_out_records(images: Sequence[str]) -> tuple[SiteRecord, ...]:
-    """The sites that this run goes on without, as its report tells of them: every image failed there, for their config."""
+    """The sites that this run goes on without, for its report: every image failed there, for the config of the site."""
     context = click.get_current_context(silent=True)
     left: list[LeftOut] = context.meta.get(_KEY, []) if context else []
+    if context and left:
+        context.meta[_TOLD] = True
     return tuple(
         SiteRecord(
             item.site,
@@ -59,6 +65,6 @@ def left_out_records(images: Sequence[str]) -> tuple[SiteRecord, ...]:
 
 def with_left_out(code: object, context: click.Context) -> object:
     """The exit code of a verb, or what it comes to when sites were left out: no run is fine that served fewer sites."""
-    if not context.meta.get(_KEY) or not isinstance(code, int | None):
+    if not context.meta.get(_KEY) or context.meta.get(_TOLD) or not isinstance(code, int | None):
         return code
     return int(overall_exit_code([ExitCode(code or 0), ExitCode.CONFIG]))
