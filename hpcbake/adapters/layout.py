@@ -136,6 +136,12 @@ class LayoutSource:
         listed = index.get("manifests")
         entries = [parse_descriptor(entry, "index.json") for entry in listed] if isinstance(listed, list) else []
         images = [entry for entry in entries if not entry.is_attestation]
+        if not images:
+            raise UncheckedError(
+                f"{self._shelf.name} holds no image: its index.json lists none",
+                remedy="write the layout again, for example with docker buildx build --output type=oci",
+                kind="image.not-an-image",
+            )
         wanted = self._reference
         if wanted:
             matching = [entry for entry in images if wanted in _names(entry)]

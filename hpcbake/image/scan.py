@@ -31,6 +31,8 @@ from hpcbake.model.reference import Digest
 
 #: Part of every cache key: raise it whenever the same layer would give other facts.
 LAYER_FORMAT = 1
+#: An index may list an index: tools that join images of several builds make them.
+_MAX_NESTED = 4
 _MAX_CONFIG_BYTES = 8 * 1024 * 1024
 
 
@@ -113,7 +115,9 @@ def scan_image(
     limits = limits or ScanLimits()
     manifest = source.fetch_manifest()
     platforms: tuple[str, ...] = ()
-    if manifest.is_index:
+    for _ in range(_MAX_NESTED):
+        if not manifest.is_index:
+            break
         platforms = tuple(entry.platform_name for entry in parse_index(manifest))
         manifest = source.fetch_manifest(_chosen(manifest, platform, source.name).digest)
     config_descriptor, layer_descriptors = parse_layers(manifest)

@@ -104,6 +104,9 @@ def test_layout_folder(tmp_path: Path) -> None:
         scan(both)
     with pytest.raises(UncheckedError, match="no image of that name"):
         scan(f"oci:{both}:3")
+    (folder / "index.json").write_text('{"schemaVersion": 2, "manifests": []}')
+    with pytest.raises(UncheckedError, match="lists none"):
+        scan(folder)
 
 
 def test_layout_with_an_index_inside(tmp_path: Path) -> None:
