@@ -46,15 +46,20 @@ def bake_options(function: F) -> F:
     return function
 
 
+def builder_option(function: F) -> F:
+    """--builder: who builds."""
+    return click.option(
+        "--builder",
+        envvar=SETTINGS["builder"].variables,
+        help="The buildx builder to use for every target; default: the project's.",
+    )(function)
+
+
 def build_options(function: F) -> F:
     """--builder and --allow: who builds, and what it may do."""
     for option in reversed(
         (
-            click.option(
-                "--builder",
-                envvar=SETTINGS["builder"].variables,
-                help="The buildx builder to use for every target; default: the project's.",
-            ),
+            builder_option,
             click.option("--allow", multiple=True, help="Grant an entitlement, as with `buildx bake`."),
         )
     ):

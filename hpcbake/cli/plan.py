@@ -11,15 +11,29 @@ from pathlib import Path
 import click
 
 from hpcbake import __version__
-from hpcbake.build.document import find_shipments
+from hpcbake.adapters.buildx import Buildx
+from hpcbake.build.document import Shipment, find_shipments
+from hpcbake.build.entitlements import needed_entitlements
+from hpcbake.cli.build_ahead import describe_places, make_workshop
 from hpcbake.cli.console import make_console
 from hpcbake.cli.destinations import Asked, choose_destinations
 from hpcbake.cli.image_verb import refuse_twins, split_name
-from hpcbake.cli.options import bake_options, jobs_option, read_plan, read_project, read_sites, site_options, way_option
+from hpcbake.cli.options import (
+    bake_options,
+    builder_option,
+    jobs_option,
+    read_plan,
+    read_project,
+    read_sites,
+    site_options,
+    way_option,
+)
 from hpcbake.cli.world import make_world
 from hpcbake.errors import HpcbakeError, UsageError
 from hpcbake.model.late import dataclass
+from hpcbake.model.plan import Plan
 from hpcbake.model.site import Site
+from hpcbake.report.printable import printable
 from hpcbake.report.records import error_record
 from hpcbake.ship.forecast import Forecast
 from hpcbake.ship.forecast_document import render_plan
@@ -36,6 +50,7 @@ from hpcbake.ship.prospect import Prospect, ReadableRegistry, prospect_of_refere
 @site_options
 @jobs_option
 @way_option
+@builder_option
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as one JSON document.")
 @click.option("--detailed-exitcode", is_flag=True, help="End with 4 when ship has something to do, with 0 when not.")
 def command(
@@ -48,6 +63,7 @@ def command(
     site_configs: Path,
     parallel_sites: int,
     way: str | None,
+    builder: str | None,
     as_json: bool,
     detailed_exitcode: bool,
 ) -> int:
@@ -76,7 +92,9 @@ def command(
         project = read_project(Path.cwd())
         words = Asked(tuple(asked.questions) if images else targets, site_names)
         names, sites = choose_destinations(project.destinations, list(asked.questions), sites, words, site_configs)
-        forecast = _forecast(asked.only(names), sites, project, parallel_sites, way)
+        asked = asked.only(names)
+        asked = replace(asked, warnings=(*asked.warnings, *_tell_builders(asked, project, builder, quiet=as_json)))
+        forecast = _forecast(asked, sites, project, parallel_sites, way)
     except HpcbakeError as error:
         if as_json:
             click.echo(render_plan(Forecast(__version__, (), (), error=error_record("resolve", error))), nl=False)
@@ -91,13 +109,22 @@ def command(
 
 @dataclass(frozen=True)
 class _Questions:
-    """What is to be planned: each image's question to the registry, and the warnings of the bake files."""
+    """What is to be planned: each image's question to the registry, and the warnings of the bake files.
+
+    `shipments` of `plan` are what a ship would build first.
+    """
 
     questions: Mapping[str, Callable[[ReadableRegistry], Prospect]]
     warnings: tuple[str, ...] = ()
+    plan: Plan | None = None
+    shipments: tuple[Shipment, ...] = ()
 
     def only(self, names: Sequence[str]) -> _Questions:
-        return replace(self, questions={name: self.questions[name] for name in names})
+        return replace(
+            self,
+            questions={name: self.questions[name] for name in names},
+            shipments=tuple(shipment for shipment in self.shipments if shipment.name in names),
+        )
 
 
 def _ask_images(images: Sequence[str]) -> _Questions:
@@ -108,8 +135,25 @@ def _ask_images(images: Sequence[str]) -> _Questions:
 
 def _ask_targets(bake: tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[str]]) -> _Questions:
     resolved = read_plan(*bake)
-    questions = {item.name: partial(prospect_of_shipment, item) for item in find_shipments(resolved)}
-    return _Questions(questions, tuple(warning.message for warning in resolved.warnings))
+    shipments = tuple(find_shipments(resolved))
+    questions = {item.name: partial(prospect_of_shipment, item) for item in shipments}
+    return _Questions(questions, tuple(warning.message for warning in resolved.warnings), resolved, shipments)
+
+
+def _tell_builders(asked: _Questions, project: Project, builder: str | None, *, quiet: bool) -> list[str]:
+    """Say on stderr where a ship would build; warnings of emulation, and of what it would ask for."""
+    if asked.plan is None or not asked.shipments:
+        return []
+    folder = Path.cwd()
+    make = partial(Buildx, folder=folder, environment=os.environ)
+    lines, warnings = describe_places(make_workshop(asked.shipments, project.builders, builder, make), asked.shipments)
+    warnings += [
+        f"ship will ask for --allow {need.grant}: target {need.target!r}: {need.why}"
+        for need in needed_entitlements(asked.plan, asked.shipments, folder)
+    ]
+    for line in () if quiet else (*lines, *(f"warning: {warning}" for warning in warnings)):
+        click.echo(printable(line), err=True)
+    return warnings
 
 
 def _forecast(

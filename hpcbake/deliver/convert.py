@@ -188,6 +188,10 @@ class SifConverter:
                 evidence={"output": outcome.tail()},
             )
 
+    def command(self, image: BuiltImage) -> list[str]:
+        """The conversion's own command, as `--dry-run` shows it."""
+        return self._build_argv(image, Path("SIF"))
+
     def _build_argv(self, image: BuiltImage, partial: Path) -> list[str]:
         argv = self._commands.build_argv(
             self._settings.program,
