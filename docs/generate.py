@@ -21,6 +21,7 @@ from errors_page import render_errors
 from key_tables import default_text, value_text
 from licences import check_licences, render_licences
 from links import broken_links
+from manpages import render_man_pages
 from project_file import render_project_file
 from settings_page import render_settings
 from smoke_states import render_smoke_states
@@ -309,6 +310,7 @@ def render_pages() -> tuple[dict[str, str], list[str]]:
         commands[verb] = (text, command)
     if len(commands) == len(VERBS):
         pages["hpcbake/cli/completion.json"] = render_completion(commands)
+        pages.update(render_man_pages(commands))
     return pages, failures
 
 

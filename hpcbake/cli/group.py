@@ -6,7 +6,18 @@ import importlib
 
 import click
 
+from hpcbake.cli.examples import add_examples
 from hpcbake.cli.main import VERBS
+
+#: The verbs by what one wants to do, the common path first.
+TASKS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Begin, and ship", ("init", "plan", "ship", "status")),
+    ("Live with it", ("report", "history", "rollback", "gc", "nightly")),
+    ("Look before", ("doctor", "validate", "lint", "print", "check", "diff")),
+    ("One step at a time", ("build", "deliver", "smoke", "promote")),
+    ("Clusters, builders, settings", ("sites", "builder", "config", "lab")),
+    ("Help", ("explain", "completion")),
+)
 
 
 class VerbGroup(click.Group):
@@ -20,7 +31,7 @@ class VerbGroup(click.Group):
             return None
         command = importlib.import_module(VERBS[cmd_name][0]).command
         assert isinstance(command, click.Command)
-        return command
+        return add_examples(cmd_name, command)
 
     def invoke(self, ctx: click.Context) -> object:
         code = super().invoke(ctx)
@@ -31,8 +42,11 @@ class VerbGroup(click.Group):
         return with_left_out(code, ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+        grouped = {verb for _, verbs in TASKS for verb in verbs}
+        others = tuple(verb for verb in VERBS if verb not in grouped)
+        for title, verbs in (*TASKS, *((("Other", others),) if others else ())):
+            with formatter.section(title):
+                formatter.write_dl([(verb, VERBS[verb][1]) for verb in verbs], col_max=12)
 
 
 def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
@@ -52,7 +66,11 @@ def _show_version(context: click.Context, _option: click.Parameter, wanted: bool
 @click.command(
     cls=VerbGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 fine, 3 partly, 10 your files, 30 does not fit, 40 unreachable, 50 smoke test failed; "
+    epilog="\b\nExamples:\n"
+    "  hpcbake plan                  what ship would do at every site\n"
+    "  hpcbake ship --site alder     build, check, deliver, test and promote, at one site\n"
+    "  hpcbake explain HB-PULL-007   what an error means, and what to do\n\n"
+    "Exit codes: 0 fine, 3 partly, 10 your files, 30 does not fit, 40 unreachable, 50 smoke test failed; "
     "all of them: docs/reference/exit-codes.md",
 )
 @click.option(

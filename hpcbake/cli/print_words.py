@@ -38,7 +38,7 @@ OPTIONS = (
     Option("pull", ("--pull",), FLAG, None, "Always pull base images."),
     Option("sbom", ("--sbom",), TEXT, "VALUE", "Shorthand for --set '*.attest=type=sbom'."),
     Option("provenance", ("--provenance",), TEXT, "VALUE", "Shorthand for --set '*.attest=type=provenance'."),
-    Option("call", ("--call",), TEXT, "METHOD", "check, outline or targets instead of build."),
+    Option("call", ("--call",), TEXT, "METHOD", "Do this instead of building: check, outline or targets."),
     Option("check", ("--check",), FLAG, None, "Shorthand for --call=check."),
     Option("print_", ("--print",), FLAG, None, "What this verb does anyway."),
     Option("list_", ("--list",), TEXT, "KIND", "List targets or variables; type=targets,format=json."),

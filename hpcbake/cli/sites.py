@@ -6,6 +6,8 @@ import importlib
 
 import click
 
+from hpcbake.cli.examples import add_examples
+
 #: subcommand → its module: each is imported only when it is called.
 _SUBCOMMANDS = {
     "list": "hpcbake.cli.sites_list",
@@ -26,7 +28,7 @@ class _SitesGroup(click.Group):
             return None
         command = importlib.import_module(_SUBCOMMANDS[cmd_name]).command
         assert isinstance(command, click.Command)
-        return command
+        return add_examples(f"sites {cmd_name}", command)
 
 
 @click.group("sites", cls=_SitesGroup)
