@@ -3,8 +3,8 @@
     . lab.env; python benchmarks/many_sites.py [--runs 3] [--until deliver]
 
 Every site is a store of its own on one login node. `done_s` is when the last living site was done, `all_s` when the run
-ended: a dead site is given up at its own deadlines. Runs with and without dead sites alternate, each with an image that is
-new. Prints one JSON document; the target is 1.5.
+ended: a dead site is given up at its own deadlines. Runs with and without dead sites alternate, each with an image that
+is new. Prints one JSON document; the target is 1.5.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.integration.chain import BAKE_FILE, DOCKERFILE  # noqa: E402
-from tests.integration.fleet import dead_ports, write_fleet  # noqa: E402
+from tests.integration.chain import BAKE_FILE, DOCKERFILE
+from tests.integration.fleet import dead_ports, write_fleet
 
 HEALTHY = 15
 TARGET = 1.5
