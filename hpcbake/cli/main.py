@@ -59,7 +59,15 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str]) -> object:
-    """Do what the words ask for. A plain `print` does without click, which takes longer to load than a plan to make."""
+    """Do what the words ask for.
+
+    A plain `print` does without click, which takes longer to load than a plan to make; so do `--version` and the Tab key.
+    """
+    if list(arguments) == ["--version"]:
+        from hpcbake import __version__
+
+        sys.stdout.write(f"hpcbake, version {__version__}\n")
+        return 0
     if arguments[:1] == ["__complete"]:
         from hpcbake.cli.complete import main as complete
 

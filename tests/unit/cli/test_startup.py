@@ -57,6 +57,14 @@ def test_help_does_not_look_the_version_up(tmp_path: Path) -> None:
     assert "importlib.metadata" not in modules
 
 
+def test_the_version_is_told_without_click(tmp_path: Path) -> None:
+    """Looking it up takes as long as loading click does: both would be too much. --verbose and -h are left to click."""
+    code, modules = loaded_by("--version", folder=tmp_path)
+    assert code == 0
+    assert modules.isdisjoint(("click", "rich", "dataclasses"))
+    assert "click" in loaded_by("--version", "--verbose", folder=tmp_path)[1]
+
+
 def test_help_loads_one_verb_at_most(tmp_path: Path) -> None:
     """The list of verbs needs none of them."""
     _, modules = loaded_by("--help", folder=tmp_path)
