@@ -61,7 +61,8 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> object:
     """Do what the words ask for.
 
-    A plain `print` does without click, which takes longer to load than a plan to make; so do `--version` and the Tab key.
+    A plain `print` does without click, which takes longer to load than a plan to make; so do `--version` and the Tab
+    key.
     """
     if list(arguments) == ["--version"]:
         from hpcbake import __version__
