@@ -7,13 +7,20 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from hpcbake.elf.window import Window
-from hpcbake.model.late import dataclass
 
 _MAX_SEGMENTS = 2048
 _MAX_TABLE_BYTES = 64 * 1024 * 1024
 
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = 1, 2, 3, 4
 PT_GNU_STACK, PT_GNU_PROPERTY = 0x6474E551, 0x6474E553
+
+
+#: From `e_type` on: type, machine, where the tables of segments and sections lie, size and number of segments.
+_HEADERS = {
+    (bits, order): struct.Struct(order + ("HH12xQQ6xHH" if bits == 64 else "HH8xII6xHH"))
+    for bits in (32, 64)
+    for order in "<>"
+}
 
 
 class MalformedError(Exception):
@@ -33,8 +40,7 @@ class Segment(NamedTuple):
     align: int
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """The header of an ELF file and its segments, and how to read numbers from it."""
 
     window: Window
@@ -70,9 +76,8 @@ def read_layout(window: Window) -> tuple[Layout, str]:
     bits, order = 32 * head[4], "<" if head[5] == 1 else ">"
     if bits == 64 and len(head) < 64:
         raise MalformedError("the ELF header is cut off")
-    kind, machine = struct.unpack_from(order + "HH", head, 16)
-    offset, section_offset = struct.unpack_from(order + ("QQ" if bits == 64 else "II"), head, 32 if bits == 64 else 28)
-    entry_size, count = struct.unpack_from(order + "HH", head, 54 if bits == 64 else 42)
+    form = _HEADERS[bits, order]
+    kind, machine, offset, section_offset, entry_size, count = form.unpack_from(head, 16)
     layout = Layout(window, order, bits, kind, machine, ())
     if count == 0xFFFF:
         # The real number then stands in section header 0. Only core files and fuzzers need so many.
