@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from hpcbake.bakefile.number import Number, parse_number
@@ -57,6 +58,10 @@ def to_json(value: Value) -> str:
     return "[" + ",".join(map(to_json, value.items)) + "]"
 
 
+#: A bracket, or a string with whatever brackets are in it.
+_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
 class _NumberText(str):
     """A number as written in JSON."""
 
@@ -70,12 +75,26 @@ def from_json_text(text: str) -> Value:
 
 def load_json(text: str) -> Any:
     """A JSON text as Python data, numbers as their text. Raises JsonError."""
+    if _nests_too_deep(text):
+        raise JsonError(f"JSON nests deeper than {MAX_JSON_DEPTH} levels")
     try:
         return json.loads(text, parse_int=_NumberText, parse_float=_NumberText, parse_constant=_no_constant)
     except RecursionError:
         raise JsonError(f"JSON nests deeper than {MAX_JSON_DEPTH} levels") from None
     except ValueError as error:
         raise JsonError(f"this is not JSON: {error}") from None
+
+
+def _nests_too_deep(text: str) -> bool:
+    """Asked of the text: where Python's own parser gives up depends on its version."""
+    if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
+        return False
+    depth = 0
+    for found in _BRACKET.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth > MAX_JSON_DEPTH + 1:
+            return True
+    return False
 
 
 def _no_constant(word: str) -> None:

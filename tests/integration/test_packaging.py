@@ -111,7 +111,10 @@ def test_the_wheel_works_where_there_is_no_clone(built: dict[str, Path], tmp_pat
         return done.stdout
 
     where = subprocess.run(
-        [folder / "bin/python", "-c", "import hpcbake; print(hpcbake.__file__)"], capture_output=True, text=True
+        [folder / "bin/python", "-c", "import hpcbake; print(hpcbake.__file__)"],
+        cwd=project,
+        capture_output=True,
+        text=True,
     )
     assert where.stdout.startswith(str(site))
     assert run("--version").startswith("hpcbake, version ")
