@@ -11,6 +11,7 @@ import click
 
 from hpcbake.build.build import confirm
 from hpcbake.build.document import Shipment, find_shipments
+from hpcbake.cli.build_ahead import ask_entitlements
 from hpcbake.cli.configuration import state_folder
 from hpcbake.cli.destinations import Asked, choose_shipments
 from hpcbake.cli.dry_run import print_dry_run
@@ -108,6 +109,8 @@ def command(
         require_project_templates(tests, Path.cwd())
         is_late_stage = only_stage is not None and only_stage != "build" and not dry_run
         images = built_before(shipments, sites) if is_late_stage else None
+        if images is None and not dry_run:
+            allow = ask_entitlements(plan, shipments, allow, folder=Path.cwd())
     except HpcbakeError as error:
         if as_json:
             report_early_failure(error)
