@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,36 @@ def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
         thread.join()
     read = list(read_entries(journal.path))
     assert (len(read), all(fits for _, fits in read)) == (81, True)
+
+
+def test_many_notes_reach_the_disk_together(tmp_path: Path) -> None:
+    """Each is on disk when its note returns, also where it was another thread that saw to it."""
+    path = tmp_path / "journal.jsonl"
+    on_disk: list[int] = [0]
+
+    def slow_sync(_file: int) -> None:
+        size = path.stat().st_size
+        time.sleep(0.02)
+        on_disk.append(size)
+
+    journal = Journal(path, sync=slow_sync)
+    late: list[int] = []
+
+    def work(number: int) -> None:
+        for part in range(5):
+            journal.note("do", stage="deliver", number=number, part=part)
+            line = f'"number": {number}, "part": {part}'.encode()
+            if path.read_bytes()[: on_disk[-1]].count(line) != 1:
+                late.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert late == []
+    assert len(on_disk) - 1 < 40
+    assert len(list(read_entries(path))) == 40
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))
