@@ -11,7 +11,8 @@ import pytest
 
 from tests.integration.conftest import RunningLab
 
-pytestmark = pytest.mark.lab
+# Four releases are shipped, one after the other: minutes on a quiet machine, and longer on a busy one.
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(2400)]
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 sys.path.append(str(DOCS))
