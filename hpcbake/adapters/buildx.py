@@ -109,7 +109,9 @@ def _read_metadata(path: Path, targets: Sequence[str]) -> dict[str, dict[str, ob
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BuildError(
-            f"buildx ended well but left no readable metadata file: {error}", kind="image.metadata"
+            f"buildx ended well but left no readable metadata file: {error}",
+            remedy="run the same command again; if it stays, look at the disk that holds $TMPDIR",
+            kind="image.metadata",
         ) from error
     document = content if isinstance(content, dict) else {}
     missing = [name for name in targets if not isinstance(document.get(name), dict)]

@@ -191,7 +191,11 @@ class DockerArchiveSource:
         config_name, layer_names = str(entry.get("Config", "")), [str(name) for name in entry.get("Layers") or []]
         config = _read_small(self._shelf, config_name)
         if config is None:
-            raise UncheckedError(f"{self.name} lacks its config {config_name!r:.100}", kind="image.incomplete-archive")
+            raise UncheckedError(
+                f"{self.name} lacks its config {config_name!r:.100}",
+                remedy="save the image again: docker save -o FILE IMAGE",
+                kind="image.incomplete-archive",
+            )
         diff_ids = (parse_object(config, config_name).get("rootfs") or {}).get("diff_ids") or []
         layers = []
         for number, name in enumerate(layer_names):
@@ -217,7 +221,11 @@ class DockerArchiveSource:
         try:
             entries = [entry for entry in json.loads(content) if isinstance(entry, dict)]
         except (ValueError, TypeError) as cause:
-            raise UncheckedError(f"{self.name}: its manifest.json is damaged", kind="image.malformed") from cause
+            raise UncheckedError(
+                f"{self.name}: its manifest.json is damaged",
+                remedy="save the image again: docker save -o FILE IMAGE",
+                kind="image.malformed",
+            ) from cause
         wanted = self._reference
         matching = [e for e in entries if not wanted or any(wanted in _tag_names(t) for t in e.get("RepoTags") or [])]
         if len(matching) != 1:
@@ -232,7 +240,11 @@ class DockerArchiveSource:
     def _measure(self, name: str) -> tuple[Digest, int]:
         file = self._shelf.open(name)
         if file is None:
-            raise UncheckedError(f"{self.name} lacks its layer {name!r:.100}", kind="image.incomplete-archive")
+            raise UncheckedError(
+                f"{self.name} lacks its layer {name!r:.100}",
+                remedy="save the image again: docker save -o FILE IMAGE",
+                kind="image.incomplete-archive",
+            )
         checksum, size = hashlib.sha256(), 0
         for chunk in _chunks(file):
             checksum.update(chunk)
@@ -352,7 +364,11 @@ def _read_small(shelf: Shelf, name: str) -> bytes | None:
     with file:
         content = file.read(_MAX_JSON_BYTES + 1)
     if len(content) > _MAX_JSON_BYTES:
-        raise UncheckedError(f"{name} of {shelf.name} is larger than {_MAX_JSON_BYTES} bytes", kind="image.malformed")
+        raise UncheckedError(
+            f"{name} of {shelf.name} is larger than {_MAX_JSON_BYTES} bytes",
+            remedy="check that this is an image; if it is, save it again",
+            kind="image.malformed",
+        )
     return content
 
 

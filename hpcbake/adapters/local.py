@@ -36,6 +36,7 @@ class LocalNode:
         if answer is None:
             raise SiteUnreachableError(
                 f"{self.name}: the local shell gave no answer within {outcome.duration_s:.0f} s",
+                remedy="this machine is very busy, or a prelude of the site waits for input; run it again",
                 kind="ssh.timeout",
                 evidence={"output": outcome.tail()},
             )

@@ -304,7 +304,9 @@ class RegistryClient:
                 )
             if there.netloc != origin.netloc:
                 headers = {name: value for name, value in headers.items() if name != "Authorization"}
-        raise RegistryError(f"{origin.netloc} redirects in circles", kind="registry.malformed")
+        raise RegistryError(
+            f"{origin.netloc} redirects in circles", remedy="tell the registry's operator", kind="registry.malformed"
+        )
 
     def _sort(
         self, response: urllib3.BaseHTTPResponse, ref: ImageReference, scope: Scope, method: str, path: str

@@ -108,7 +108,11 @@ class Connections:
         except urllib3.exceptions.SSLError as cause:
             raise _sort_tls_failure(url, cause) from cause
         except (urllib3.exceptions.LocationValueError, urllib3.exceptions.LocationParseError) as cause:
-            raise RegistryError(f"{url!r} is not a web address", kind="registry.malformed") from cause
+            raise RegistryError(
+                f"{url!r} is not a web address",
+                remedy="write the registry as HOST or HOST:PORT",
+                kind="registry.malformed",
+            ) from cause
         except urllib3.exceptions.HTTPError as cause:
             raise Passing(_reason(cause)) from cause
 

@@ -48,7 +48,11 @@ def _hops_to(login: Login, host: str, user: str | None, port: int | None, *, dep
     """The hops to one host. As with ssh, the first jump host may need jump hosts of its own."""
     settings = _ask_ssh(login, host, user, port)
     if depth > _MAX_HOPS:
-        raise ConfigError(f"login node {login.host}: its ProxyJump leads back to itself", kind="config.ssh")
+        raise ConfigError(
+            f"login node {login.host}: its ProxyJump leads back to itself",
+            remedy="correct ProxyJump in your ssh configuration, or `login.proxy_jump` of the site config",
+            kind="config.ssh",
+        )
     if settings.get("proxycommand", ["none"])[0] not in ("none", ""):
         raise ConfigError(
             f"login node {login.host}: the ssh_config of {host} uses ProxyCommand, which the fabric transport cannot "
@@ -70,7 +74,11 @@ def _hops_to(login: Login, host: str, user: str | None, port: int | None, *, dep
 def _parse_jump(login: Login, jump: str) -> tuple[str | None, str, int | None]:
     match = re.fullmatch(r"(?:ssh://)?(?:(?P<user>.+)@)?(?P<host>\[[^\]]+\]|[^:\[\]@]+)(?::(?P<port>\d+))?", jump)
     if not match:
-        raise ConfigError(f"login node {login.host}: cannot read ProxyJump {jump!r}", kind="config.ssh")
+        raise ConfigError(
+            f"login node {login.host}: cannot read ProxyJump {jump!r}",
+            remedy="write it as [USER@]HOST[:PORT], several with commas between",
+            kind="config.ssh",
+        )
     return match["user"], match["host"].strip("[]"), int(match["port"]) if match["port"] else None
 
 

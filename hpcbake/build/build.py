@@ -84,7 +84,9 @@ def confirm(shipment: Shipment, digest: Digest, *, registry: ConfirmingRegistry)
         entry = select_platform(manifest, SITE_PLATFORM)
         if entry is None:
             raise BuildError(
-                f"target {shipment.name!r}: {pushed} holds no {SITE_PLATFORM} image", kind="image.platform"
+                f"target {shipment.name!r}: {pushed} holds no {SITE_PLATFORM} image",
+                remedy='add the platform to the target: platforms = ["linux/amd64"]',
+                kind="image.platform",
             )
         manifest = registry.fetch_manifest(pushed.with_digest(entry.digest))
     reference = pushed.with_digest(manifest.digest)

@@ -142,5 +142,7 @@ def _acceptance(entry: dict[str, Any], path: str) -> Acceptance:
     try:
         until = datetime.date.fromisoformat(entry["until"])
     except ValueError as cause:
-        raise ConfigError(f"{path}: {entry['until']!r} is no day", kind="config.policy") from cause
+        raise ConfigError(
+            f"{path}: {entry['until']!r} is no day", remedy="write it as 2027-01-31", kind="config.policy"
+        ) from cause
     return Acceptance(entry["rule"], until, entry["reason"], entry.get("subject", "*"), entry.get("site", ""))

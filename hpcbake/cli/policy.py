@@ -17,5 +17,9 @@ def read_policy(folder: Path, path: Path | None = None) -> Policy:
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as cause:
-        raise ConfigError(f"{path}: cannot be read: {cause}", kind="config.unreadable") from cause
+        raise ConfigError(
+            f"{path}: cannot be read: {cause}",
+            remedy="check its permissions, and that it is UTF-8 text",
+            kind="config.unreadable",
+        ) from cause
     return parse_policy(content, str(path))

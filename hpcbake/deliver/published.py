@@ -42,7 +42,11 @@ class PublishedSifs:
             )
         digest = self._registry.head_manifest(place)
         if digest is None:
-            raise PrereqError(f"no SIF beside {image.name} in {image.reference.registry}", kind="config.converter")
+            raise PrereqError(
+                f"no SIF beside {image.name} in {image.reference.registry}",
+                remedy="let the site convert: --way docker; or ship from a machine that has apptainer",
+                kind="config.converter",
+            )
         document = parse_object(self._registry.fetch_manifest(place.with_digest(digest)).content, str(place))
         annotations, layers = document.get("annotations"), document.get("layers")
         named = annotations.get(_IMAGE_KEY) if isinstance(annotations, dict) else None

@@ -56,7 +56,11 @@ def hash_image(
         chosen = select_platform(manifest, platform)
         if chosen is None:
             offered = ", ".join(entry.platform_name for entry in parse_index(manifest))
-            raise UncheckedError(f"{source.name} has no {platform}, only {offered}", kind="image.no-platform")
+            raise UncheckedError(
+                f"{source.name} has no {platform}, only {offered}",
+                remedy='build it for the sites: platforms = ["linux/amd64"]',
+                kind="image.no-platform",
+            )
         manifest = source.fetch_manifest(chosen.digest)
     _, descriptors = parse_layers(manifest)
     limits = limits or ScanLimits()
@@ -147,7 +151,11 @@ def _hash_layer(source: BlobSource, descriptor: Descriptor, limits: ScanLimits) 
     facts = LayerFacts()
     for entry in walker:
         if len(facts.entries) >= limits.entries or stream.position > limits.layer_bytes:
-            raise UncheckedError(f"limit reached: {what} has more than {limits.entries} files", kind="image.limit")
+            raise UncheckedError(
+                f"limit reached: {what} has more than {limits.entries} files",
+                remedy="look for what filled the image; caches of conda, npm and pip are the usual reason",
+                kind="image.limit",
+            )
         content = _digest_of(walker.pieces(entry)) if entry.kind == EntryKind.FILE else None
         facts.entries.append(LayerEntry(clean_path(entry.name), entry.kind, entry.mode, entry.target, None, content))
     stream.drain()

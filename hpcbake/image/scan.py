@@ -221,7 +221,11 @@ def _chosen(index: Manifest, platform: str, name: str) -> Descriptor:
 
 def _fetch_config(source: BlobSource, descriptor: Descriptor) -> ImageConfig:
     if descriptor.size > _MAX_CONFIG_BYTES:
-        raise UncheckedError(f"{source.name}: its config claims {descriptor.size} bytes", kind="image.malformed")
+        raise UncheckedError(
+            f"{source.name}: its config claims {descriptor.size} bytes",
+            remedy="build and push the image again",
+            kind="image.malformed",
+        )
     if "sylabs.sif" in descriptor.media_type or descriptor.media_type == "application/vnd.oci.empty.v1+json":
         raise UncheckedError(
             f"{source.name} is an OCI artifact ({descriptor.media_type}), not a container image",
@@ -332,5 +336,5 @@ def _use_up(chunks: Iterator[bytes]) -> None:
 def _stoppable(chunks: Iterator[bytes], stop: threading.Event) -> Iterator[bytes]:
     for chunk in chunks:
         if stop.is_set():
-            raise UncheckedError("stopped", kind="image.stopped")
+            raise UncheckedError("stopped", remedy="run the same command again", kind="image.stopped")
         yield chunk

@@ -112,7 +112,11 @@ class Squashfs:
                 path = f"{prefix}/{name}" if prefix else name
                 count += 1
                 if count > limits.entries:
-                    raise UncheckedError(f"limit entries reached: more than {limits.entries} files", kind="image.limit")
+                    raise UncheckedError(
+                        f"limit entries reached: more than {limits.entries} files",
+                        remedy="look for what filled the image; caches of conda, npm and pip are the usual reason",
+                        kind="image.limit",
+                    )
                 inode = self._inode(child_reference)
                 yield path, inode
                 if inode.kind is EntryKind.FOLDER:

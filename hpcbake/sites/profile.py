@@ -67,7 +67,11 @@ def read_profile(path: Path) -> Site:
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as cause:
-        raise ConfigError(f"{path}: cannot be read: {cause}", kind="config.unreadable") from cause
+        raise ConfigError(
+            f"{path}: cannot be read: {cause}",
+            remedy="check its permissions, and that it is UTF-8 text",
+            kind="config.unreadable",
+        ) from cause
     values = parse_document(content, str(path), PROFILE_FILE)
     description = str(values.pop("description", ""))
     values.pop("sources", None)

@@ -102,7 +102,11 @@ def read_site(path: Path, *, environment: Mapping[str, str]) -> Site:
     try:
         content = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file", kind="config.missing") from None
+        raise ConfigError(
+            f"{path}: no such file",
+            remedy="check the path; hpcbake sites list shows the sites that are declared here",
+            kind="config.missing",
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{path}: cannot be read: {error}",

@@ -154,6 +154,7 @@ def _render(
     except jinja2.TemplateError as error:
         raise ConfigError(
             f"smoke test {test.name!r}: template {test.template}.sbatch.j2 does not render: {error}",
+            remedy="mend the template in the project's slurm/ folder",
             kind="config.smoke",
         ) from error
     except Exception as error:

@@ -72,6 +72,16 @@ def named_kinds() -> dict[str, str]:
     }
 
 
+def without_remedy() -> Iterator[str]:
+    """Failures that do not say what comes next: place and message. A bug has no remedy, nor has a signal."""
+    for path, tree in sources():
+        for call in _failures_of(tree):
+            assert isinstance(call.func, ast.Name)
+            is_given = _argument(call, "remedy") is not None or any(keyword.arg is None for keyword in call.keywords)
+            if not is_given and call.func.id not in ("BugError", "InterruptedByUserError"):
+                yield f"{path}:{call.lineno}: {plain_text(call.args[0])}"
+
+
 def remedies() -> Iterator[tuple[str, str]]:
     """Every remedy that is written beside an exception or as a `help=`: its place and its text, holes as `…`."""
     for path, tree in sources():

@@ -13,7 +13,7 @@ from hpcbake.catalogue import AREAS, ENTRIES, RETIRED, Entry, error_code, find_e
 from hpcbake.catalogue.exits import EXITS
 from hpcbake.cli.explain_topics import find_topic
 from hpcbake.errors import ExitCode
-from tests.unit.catalogue.messages import ANY, ROOT, message_patterns, named_kinds
+from tests.unit.catalogue.messages import ANY, ROOT, message_patterns, named_kinds, without_remedy
 
 sys.path.append(str(ROOT / "docs"))
 generate: Any = importlib.import_module("generate")
@@ -127,3 +127,8 @@ def test_codes_and_kinds_are_found_in_any_case() -> None:
 def test_a_message_shows_its_code_once(message: str, kind: str, shown: str | None) -> None:
     """Behind the first line; a bake file's mistakes have finer codes of their own."""
     assert with_code(message, kind) == (shown or message)
+
+
+def test_every_failure_says_what_comes_next() -> None:
+    """A message without a remedy leaves somebody alone at two in the morning."""
+    assert list(without_remedy()) == []
