@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +106,7 @@ class Shell:
             stderr=subprocess.STDOUT,
             text=True,
             bufsize=1,
+            start_new_session=True,
         )
 
     def type(self, command: str) -> str:
@@ -121,7 +124,9 @@ class Shell:
         return "".join(lines)
 
     def close(self) -> None:
-        self._shell.kill()
+        """End the shell and whatever runs in it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._shell.pid, signal.SIGKILL)
         self._shell.communicate()
 
 
