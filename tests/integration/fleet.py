@@ -53,8 +53,10 @@ def write_fleet(
         old.unlink()
     for name in changes:
         program = ", program: /opt/none/apptainer" if name == "no-apptainer" else ""
+        # Living sites are given all the time that a loaded machine takes; a silent one is to be given up soon.
+        patience = "5s" if name == "silent" else "60s"
         (configs / f"{name}.yaml").write_text(
-            f"name: {name}\nlogin: {{host: {name}, ssh_config: {folder / 'ssh_config'}, connect_timeout: 5s}}\n"
+            f"name: {name}\nlogin: {{host: {name}, ssh_config: {folder / 'ssh_config'}, connect_timeout: {patience}}}\n"
             f"store: {{root: {root}/{name}}}\n"
             f'runtime: {{plain_http: ["{registry}"]{program}}}\n'
             "slurm: {partition: debug, account: proj, time_limit: '00:05:00', queue_deadline: 10m, "
