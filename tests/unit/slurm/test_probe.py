@@ -16,7 +16,6 @@ from hpcbake.model.site import Login, Runtime, Site, Store
 from hpcbake.sites.draft import render_draft
 from hpcbake.sites.probe import Probed, probe_site
 
-
 pytestmark = pytest.mark.stand
 
 
