@@ -42,6 +42,7 @@ _VARYING = (
     (r"\b\d+(?:\.\d+)? (?:[kKMG]i?B|bytes)\b", "SIZE"),
     (r"(?:\bjobs? )\d+(?:, \d+)*", "job N"),
     (r"(?<= )\d+(?:, \d+)+(?= )", "N"),
+    (r"\b\d+(?= on \w)", "N"),
     (r"localhost:\d+(?:/tutorial-\d+)?", "REGISTRY"),
     (r"\(not there yet; \S+ is\)", "(not there yet)"),
     (r"\b\d+\.\d+\.\d+[-+~.\w]*", "VERSION"),
@@ -88,9 +89,14 @@ def normal(answer: str) -> str:
     text = answer
     for pattern, word in _VARYING:
         text = re.sub(pattern, word, text)
-    # Progress is a matter of moments: which of its lines are seen depends on when somebody looked.
+    # Progress is a matter of moments: which of its lines are seen depends on when somebody looked; and a busy machine
+    # is warned of, as its tests take longer than last time.
     lines = [line.strip() for line in text.splitlines() if not line.rstrip().endswith("…")]
-    return "\n".join(line for line in lines if not re.search(r"\b(running|pending|SIF of|native on)\b", line))
+    return "\n".join(
+        line
+        for line in lines
+        if line and not re.search(r"\b(running|pending|SIF of|native on|in the last release)\b", line)
+    )
 
 
 class Shell:

@@ -66,6 +66,8 @@ def test_answers_are_written_back(tmp_path: Path) -> None:
         ("run 01M81F2VDTRJNDDSRVEF5744YQ", "run 01M81EYB76JHSCY71MTWYY0BVW"),
         ("job 118 completed", "job 5 running\njob 5 completed"),
         ("a\n[...]\nz", "a\nb\nc\nz"),
+        ("166 on alder, 167 on alder  x", "9 on alder, 10 on alder x"),
+        ("table\n\nsite: 1 ok", "table\n\nnote: pi: WARN test took 9 s, 2 s in the last release\n\nsite: 1 ok"),
     ],
 )
 def test_what_varies_is_the_same(printed: str, found: str) -> None:
