@@ -30,6 +30,7 @@ from tests.integration.conftest import RunningLab
 
 pytestmark = [
     pytest.mark.lab,
+    pytest.mark.siteless,
     pytest.mark.skipif(importlib.util.find_spec("ziglang") is None, reason="pip install hpcbake[abi-fixtures]"),
 ]
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.conftest import RunningLab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.siteless]
 
 #: Speaks docker's protocol: the server on standard input, its login as JSON on standard output, or docker's own words
 #: for "I have none". Notes what it was asked.

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.conftest import RunningLab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.siteless]
 
 BAKE = 'target "default" {\n  tags      = ["example.org/app:1"]\n  platforms = ["linux/amd64"]\n}\n'
 

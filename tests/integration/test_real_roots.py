@@ -50,6 +50,7 @@ def test_this_machine() -> None:
 
 
 @pytest.mark.lab
+@pytest.mark.siteless
 @pytest.mark.parametrize("name", ["BASE", "BASE_MINIMAL", "NEWER_BASE"])
 @pytest.mark.parametrize("profile", ["rocky-8.10", "rhel-9", "debian-12", "ubuntu-24.04"])
 def test_images_of_the_lab(lab: RunningLab, tmp_path: Path, name: str, profile: str) -> None:
