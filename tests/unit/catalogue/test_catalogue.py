@@ -38,12 +38,14 @@ def test_every_entry_of_the_catalogue_is_raised_somewhere() -> None:
     assert sorted({entry.kind for entry in ENTRIES} - raised) == []
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
-def test_an_entry_has_the_exit_codes_of_its_kind(entry: Entry) -> None:
+def test_an_entry_has_the_exit_codes_of_its_kind() -> None:
     """As the exceptions that carry it have them. A signal's is 128 and its number."""
-    raised = dict(generate.find_kinds())[entry.kind]
-    assert raised <= set(entry.exits)
-    assert set(entry.exits) - raised <= {ExitCode.HUP, ExitCode.TERM}
+    raised = dict(generate.find_kinds())
+    signals = {ExitCode.HUP, ExitCode.TERM}
+    wrong = [
+        entry.code for entry in ENTRIES if not raised[entry.kind] <= set(entry.exits) <= raised[entry.kind] | signals
+    ]
+    assert wrong == []
 
 
 def test_a_code_is_given_once() -> None:
@@ -70,16 +72,18 @@ def test_a_code_has_its_form_and_an_area(entry: Entry) -> None:
     assert "\n" not in entry.means + entry.remedy
 
 
-WRITTEN = [entry for entry in ENTRIES if entry.kind in message_patterns()]
-
-
-@pytest.mark.parametrize("entry", WRITTEN, ids=lambda entry: entry.code)
-def test_the_example_of_an_entry_is_a_message_that_the_code_prints(entry: Entry) -> None:
+def test_the_example_of_an_entry_is_a_message_that_the_code_prints() -> None:
     """The example fits a text that is written where the exception is made, with something in its holes."""
-    patterns = [*message_patterns()[entry.kind], *message_patterns()[ANY]]
+    patterns = message_patterns()
+    written = [entry for entry in ENTRIES if entry.kind in patterns]
+    assert len(written) > len(ENTRIES) / 2
+    assert [entry.code for entry in written if not _fits_one(entry, [*patterns[entry.kind], *patterns[ANY]])] == []
+
+
+def _fits_one(entry: Entry, patterns: list[re.Pattern[str]]) -> bool:
     shown = entry.looks.removeprefix("error: ")
     texts = [shown, shown.partition(": ")[2]]
-    assert any(pattern.fullmatch(text) for pattern in patterns for text in texts)
+    return any(pattern.fullmatch(text) for pattern in patterns for text in texts)
 
 
 def test_every_exit_code_is_explained() -> None:

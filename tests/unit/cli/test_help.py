@@ -132,14 +132,11 @@ def test_json_is_always_a_flag() -> None:
                 assert option.is_flag, name
 
 
-WORDS = [(place, text) for place, text in remedies() if "hpcbake " in text or "--" in text]
-
-
 def test_what_a_remedy_names_exists() -> None:
     """A verb, or an option of some verb of ours or of the program that it is an option of."""
     known = {spelling for command in commands().values() for option in options_of(command) for spelling in option.opts}
     wrong = []
-    for place, text in WORDS:
+    for place, text in remedies():
         for verb in re.findall(r"(?<![\w./-])hpcbake ([a-z][a-z-]*)", text):
             if verb not in VERBS and verb not in NOT_VERBS:
                 wrong.append(f"{place}: hpcbake {verb}: {text}")
