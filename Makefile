@@ -46,7 +46,7 @@ lint: setup
 unit: setup
 	$(BIN)/pytest -q -n auto -m "not stand" tests/unit tests/golden
 
-# The site's scripts, run by this machine's shell with stand-ins for Slurm and apptainer.
+# What starts shells, servers and programs: the site's scripts with stand-ins for Slurm and apptainer, and others.
 stand: setup
 	$(BIN)/pytest -q -n auto -m stand tests/unit tests/golden
 

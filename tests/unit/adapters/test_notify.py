@@ -14,6 +14,8 @@ from hpcbake.adapters.notify import Delivery, Message, Notifier
 from hpcbake.model.notification import Address, SecretSource
 from tests.hook_server import Hook, serving
 
+pytestmark = pytest.mark.stand
+
 
 def send(message: Message, *, patience_s: float = 60.0, **environment: str) -> Delivery:
     notifier = Notifier(environment, user_agent="hpcbake/0", first_wait_s=0.01)

@@ -11,6 +11,8 @@ import pytest
 from hpcbake.adapters.pageserver import PageServer
 from hpcbake.errors import UsageError
 
+pytestmark = pytest.mark.stand
+
 PAGES = {"": "<h1>first é</h1>", "runs/a b.html": "<h1>run</h1>"}
 
 

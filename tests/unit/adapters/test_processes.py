@@ -11,6 +11,8 @@ import pytest
 from hpcbake.adapters.processes import run_program
 from hpcbake.errors import PrereqError
 
+pytestmark = pytest.mark.stand
+
 
 def sh(script: str, *words: str, timeout_s: float = 20, stdin: bytes = b"") -> list[object]:
     outcome = run_program(["/bin/sh", "-c", script, "sh", *words], timeout_s=timeout_s, stdin=stdin)

@@ -21,6 +21,8 @@ from hpcbake.cli.completion import SCRIPTS, command
 from hpcbake.cli.main import VERBS
 from tests.unit.cli.test_startup import HEAVY, loaded_by
 
+pytestmark = pytest.mark.stand
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:

@@ -18,6 +18,8 @@ from hpcbake.model.site import Login, Site, Store
 from hpcbake.report.records import RunRecord, ShipReport, TargetRecord
 from hpcbake.ship.nightly import nightly_folder, with_target_errors
 
+pytestmark = pytest.mark.stand
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 _HOLD = "import sys,time; from pathlib import Path; from hpcbake.adapters.runlock import run_lock\n"
 _HOLD += "with run_lock(Path(sys.argv[1]), doing='the night'):\n    print('held', flush=True); time.sleep(120)\n"

@@ -16,6 +16,8 @@ from hpcbake.report.read import parse_report
 from hpcbake.ship.project import Project
 from tests.hook_server import Hook, serving
 
+pytestmark = pytest.mark.stand
+
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

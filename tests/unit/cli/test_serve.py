@@ -19,6 +19,8 @@ from hpcbake.errors import UsageError
 from hpcbake.report.document import render_report
 from tests.reports import RUN, full_report
 
+pytestmark = pytest.mark.stand
+
 _MAIN = "import sys; from hpcbake.cli.main import main; sys.argv = ['hpcbake', *sys.argv[1:]]; main()"
 
 

@@ -16,6 +16,8 @@ from hpcbake.model.site import Login, Runtime, Site, Slurm, Store
 from hpcbake.sites.examine import Level, Line
 from hpcbake.sites.scripts import Answer, parse_answer_lines, render_site_script
 
+pytestmark = pytest.mark.stand
+
 SITE = Site("here", Login("login"), Store("/store"), runtime=Runtime(prelude="module load apptainer\n"))
 
 

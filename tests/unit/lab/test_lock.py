@@ -11,6 +11,8 @@ from hpcbake.errors import BusyError
 from hpcbake.lab.lock import lab_lock
 from hpcbake.lab.progress import Progress
 
+pytestmark = pytest.mark.stand
+
 
 def quiet() -> Progress:
     return Progress(lambda line: None)

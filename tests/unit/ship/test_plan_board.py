@@ -6,10 +6,14 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from hpcbake.errors import SiteUnreachableError
 from hpcbake.ship.forecast import SiteForecast
 from hpcbake.ship.plan_board import PlanBoard
 from tests.unit.ship.test_ship import Run, outcomes, until
+
+pytestmark = pytest.mark.stand
 
 
 class Shown:

@@ -16,6 +16,8 @@ from hpcbake.model.site import Login, Site, Store
 from hpcbake.sites.gate import MORE_SCRIPTS, SHIP_SCRIPTS, VALUE_RULES, authorized_keys_line
 from hpcbake.sites.scripts import render_site_script, script_body, store_values
 
+pytestmark = pytest.mark.stand
+
 PACKAGE = Path(__file__).resolve().parents[3] / "hpcbake"
 #: Scripts for full keys only: they look at a site that is not declared yet, or install the gate itself.
 OPEN_SCRIPTS = {"probe", "pieces", "admit"}
