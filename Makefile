@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 SHELL_FILES = $(shell git ls-files -- quickstart .ci lab slurm | grep -v '\.j2$$' | xargs -r grep -lE '^\#!.*/(env )?(ba|da)?sh$$')
 
-.PHONY: help install setup lint format check unit stand test on-the-lab beside-the-lab lab lab-down demo picture docs bench
+.PHONY: help install setup lint format check unit stand test sites faults siteless alone lab lab-down demo picture docs bench
 
 help:
 	@echo "make check    format, lint, types, import contract, unit tests, docs: no containers, under a minute"
@@ -58,18 +58,25 @@ check: setup
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-# The tests of the lab's sites one after the other: they stop and freeze parts of them. What needs no site runs beside
-# them. The lab stays up for both, and goes down if it was not there before.
+# Tests of the lab mostly wait, so three run at a time; those that stop or freeze a part of it come after all others.
+# The lab stays up for all of them, and goes down if it was not there before.
 test: check stand docs
 	@$(BIN)/hpcbake lab status >/dev/null 2>&1 || trap '$(BIN)/hpcbake lab down' EXIT; \
 	{ $(BIN)/hpcbake lab up || [ -z "$$CI" ]; } && \
-	$(MAKE) --no-print-directory -j2 --output-sync=target on-the-lab beside-the-lab
+	$(MAKE) --no-print-directory -j3 --output-sync=target sites faults siteless && \
+	$(MAKE) --no-print-directory alone
 
-on-the-lab: setup
-	$(BIN)/pytest -m "lab and not siteless" tests/integration tests/faults
+sites: setup
+	$(BIN)/pytest -m "lab and not siteless and not alone" tests/integration
 
-beside-the-lab: setup
+faults: setup
+	$(BIN)/pytest -m "lab and not alone" tests/faults
+
+siteless: setup
 	$(BIN)/pytest -m "not lab or siteless" tests/integration
+
+alone: setup
+	$(BIN)/pytest -m "lab and alone" tests/integration tests/faults
 
 lab: install
 	$(BIN)/hpcbake lab up

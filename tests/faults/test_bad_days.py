@@ -14,7 +14,7 @@ import pytest
 from tests.integration.chain import SITES, Chain, kill_hard, make_chain, outcomes, stages, wait_until, write_site
 from tests.integration.conftest import RunningLab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 
 @pytest.fixture

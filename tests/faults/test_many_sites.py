@@ -12,7 +12,7 @@ from tests.integration.chain import Chain, make_chain
 from tests.integration.conftest import RunningLab
 from tests.integration.fleet import DEAD, dead_ports, write_fleet
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 HEALTHY = 15
 

@@ -19,7 +19,7 @@ import pytest
 from tests.integration.chain import Chain, make_chain, wait_until, write_site
 from tests.integration.conftest import RunningLab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 
 @dataclass

@@ -205,6 +205,7 @@ def test_a_failed_smoke_test_is_not_run_again_unasked(chain: Chain) -> None:
 # ---- trust ----
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("site", "hop"), [("alder", "alder"), ("birch", "bastion"), ("birch", "birch")])
 def test_a_wrong_host_key_sends_nothing(chain: Chain, site: str, hop: str) -> None:
     """A changed key at the login node or at the jump host: exit 41, and sshd saw no login."""

@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.conftest import RunningLab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 LOAD_MODULES = ". /etc/profile.d/modules.sh && module load apptainer"
 

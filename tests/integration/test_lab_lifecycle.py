@@ -20,6 +20,7 @@ from tests.integration.conftest import RunningLab
 
 pytestmark = [
     pytest.mark.lab,
+    pytest.mark.alone,
     pytest.mark.skipif(
         os.environ.get("HPCBAKE_LAB_LIFECYCLE") != "1", reason="takes the lab down: HPCBAKE_LAB_LIFECYCLE=1 asks for it"
     ),
