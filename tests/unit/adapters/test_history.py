@@ -126,6 +126,7 @@ for number in range({first}, {first} + 15):
 """
 
 
+@pytest.mark.stand
 def test_several_write_at_once(tmp_path: Path) -> None:
     """From the first moment, when there is no file yet; nothing is lost."""
     root, path = str(Path(__file__).resolve().parents[3]), str(tmp_path / "history.db")

@@ -156,6 +156,7 @@ def test_a_huge_file_is_refused_without_being_read(tmp_path: Path) -> None:
         resolve(BakeRequest(), folder=tmp_path, environment={})
 
 
+@pytest.mark.stand
 def test_a_search_has_a_deadline(tmp_path: Path) -> None:
     """Where Go would not backtrack, Python does."""
     with pytest.raises(BakeFileError, match="takes longer than 2 s"):

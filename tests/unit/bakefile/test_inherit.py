@@ -100,6 +100,7 @@ def test_a_group_is_not_a_parent() -> None:
         Inheritance(model(target("app", inherits=["g"]), group("g", "app")), unchanged).resolve("app")
 
 
+@pytest.mark.stand
 def test_large_circles_meet_a_limit_that_is_named() -> None:
     """Twelve hundred targets in one circle, each asked for: what they mean depends on where one starts."""
     names = [f"t{i}" for i in range(1200)]

@@ -25,6 +25,7 @@ HOW = (
 )
 
 
+@pytest.mark.stand
 def test_every_kind_of_the_code_is_in_the_catalogue() -> None:
     """A new failure gets a code, and words for the person who meets it."""
     known = {entry.kind for entry in ENTRIES}
@@ -32,12 +33,14 @@ def test_every_kind_of_the_code_is_in_the_catalogue() -> None:
     assert sorted(raised - known) == [], HOW
 
 
+@pytest.mark.stand
 def test_every_entry_of_the_catalogue_is_raised_somewhere() -> None:
     """No words about errors that cannot happen: a kind that goes away moves to RETIRED."""
     raised = {kind for kind, _ in generate.find_kinds()}
     assert sorted({entry.kind for entry in ENTRIES} - raised) == []
 
 
+@pytest.mark.stand
 def test_an_entry_has_the_exit_codes_of_its_kind() -> None:
     """As the exceptions that carry it have them. A signal's is 128 and its number."""
     raised = dict(generate.find_kinds())
@@ -72,6 +75,7 @@ def test_a_code_has_its_form_and_an_area(entry: Entry) -> None:
     assert "\n" not in entry.means + entry.remedy
 
 
+@pytest.mark.stand
 def test_the_example_of_an_entry_is_a_message_that_the_code_prints() -> None:
     """The example fits a text that is written where the exception is made, with something in its holes."""
     patterns = message_patterns()
@@ -133,6 +137,7 @@ def test_a_message_shows_its_code_once(message: str, kind: str, shown: str | Non
     assert with_code(message, kind) == (shown or message)
 
 
+@pytest.mark.stand
 def test_every_failure_says_what_comes_next() -> None:
     """A message without a remedy leaves somebody alone at two in the morning."""
     assert list(without_remedy()) == []

@@ -227,6 +227,7 @@ def test_registry_without_the_image(registry: FakeRegistry) -> None:
     assert isinstance(error, RegistryError) and error.kind == "registry.not-found"
 
 
+@pytest.mark.stand
 def test_registry_that_does_not_answer() -> None:
     """Nobody there: unchecked, exit 31, never compatible."""
     with running_registry() as gone:

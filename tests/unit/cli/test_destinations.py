@@ -98,6 +98,7 @@ def test_ship_refuses_an_empty_choice(project: Path) -> None:
     assert isinstance(outcome.exception, UsageError)
 
 
+@pytest.mark.stand
 def test_plan_shows_the_images_of_each_site(project: Path) -> None:
     """And no others; a registry that nobody finds is a reason, not a failure of the plan."""
     outcome = CliRunner().invoke(hpcbake, ["plan", "--json"])

@@ -64,6 +64,7 @@ def test_a_bug_is_one_sentence_and_a_file(capsys: pytest.CaptureFixture[str]) ->
     path.unlink()
 
 
+@pytest.mark.stand
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [

@@ -132,6 +132,7 @@ def test_json_is_always_a_flag() -> None:
                 assert option.is_flag, name
 
 
+@pytest.mark.stand
 def test_what_a_remedy_names_exists() -> None:
     """A verb, or an option of some verb of ours or of the program that it is an option of."""
     known = {spelling for command in commands().values() for option in options_of(command) for spelling in option.opts}

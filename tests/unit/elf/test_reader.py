@@ -57,6 +57,7 @@ def some_real_files(count: int = 60) -> list[Path]:
     return chosen[:count]
 
 
+@pytest.mark.stand
 def test_equal_to_pyelftools_on_real_files() -> None:
     """Every fact of a sample of this machine's ELF files, by whole file and by stream."""
     files = some_real_files()
