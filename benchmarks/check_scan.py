@@ -104,6 +104,8 @@ def write_layer(path: Path, wheels: list[Path]) -> None:
         for wheel in wheels:
             with zipfile.ZipFile(wheel) as content:
                 for member in content.infolist():
+                    if member.is_dir():  # some wheels list folders, too: tar would make files of them
+                        continue
                     info = tarfile.TarInfo(f"{SITE_PACKAGES}/{member.filename}")
                     data = content.read(member)
                     info.size, info.mode = len(data), 0o755
