@@ -121,7 +121,7 @@ def _moved(row: Row) -> str:
         return ""
     whole = size_words(row.bytes_to_move)
     if not row.bytes_moved:
-        return whole
+        return f"of {whole}"
     rate = f" {size_words(int(row.bytes_moved / row.moved_s))}/s" if row.moved_s > 0 else ""
     return f"{whole}{rate}" if row.bytes_moved >= row.bytes_to_move else f"{size_words(row.bytes_moved)}/{whole}{rate}"
 

@@ -183,7 +183,7 @@ def test_a_row_tells_stage_bytes_rate_job_and_time() -> None:
     rows = Rows()
     rows.hear(event("check", "…", status="begin"))
     rows.hear(event("deliver", "…", status="begin", facts={"bytes_to_move": 25_700_000}, elapsed_s=1.0))
-    assert "25.7 MB" in shown(rows)[1]
+    assert "of 25.7 MB" in shown(rows)[1]
     rows.hear(event("deliver", "sending", facts={"bytes_moved": 5_000_000}, elapsed_s=3.0))
     assert "5.0 MB/25.7 MB 2.5 MB/s" in shown(rows)[1]
     rows.hear(event("deliver", "ok", status="done", facts={"bytes": 20_000_000, "seconds": 4.0, "outcome": "ok"}))
