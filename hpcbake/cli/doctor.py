@@ -17,7 +17,6 @@ import click
 
 from hpcbake.cli.options import configs_option
 from hpcbake.errors import ConfigError, ExitCode, HpcbakeError
-from hpcbake.report.printable import printable
 
 if TYPE_CHECKING:
     from hpcbake.doctor import Diagnosis, Folders, Question
@@ -280,18 +279,9 @@ def _keys(alias: str, files: Sequence[str]) -> Iterator[Line]:
 
 
 def _print(diagnosis: Diagnosis) -> None:
-    from hpcbake.sites.examine import Level
+    from hpcbake.cli.looked_at import print_looked_at
 
-    colours = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
-    click.echo(click.style(diagnosis.place, bold=True))
-    for line in diagnosis.lines:
-        head, *rest = printable(line.text).split("\n")
-        level = click.style(f"{line.level.value:<4}", fg=colours[line.level])
-        click.echo(f"  {level} {line.topic:<11} {head}")
-        for more in rest:
-            click.echo(f"{'':<19}| {more}")
-        if line.fix:
-            click.echo(f"{'':<19}fix: {printable(line.fix)}")
+    print_looked_at(diagnosis.place, diagnosis.lines)
     click.echo()
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 
+from hpcbake.cli.looked_at import print_looked_at
 from hpcbake.cli.options import configs_option
 from hpcbake.errors import ConfigError, ExitCode, HpcbakeError, overall_exit_code
 from hpcbake.model.late import dataclass
 from hpcbake.model.site import Site
-from hpcbake.report.printable import printable
 from hpcbake.sites import find_sites
 from hpcbake.sites.examine import Level, Line, examine_site, fail, ok
 from hpcbake.sites.scripts import render_site_script
@@ -57,7 +57,8 @@ def command(names: tuple[str, ...], site_configs: Path, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(_document(examined), indent=2))
     else:
-        _print(examined)
+        for item in examined:
+            print_looked_at(item.name, item.lines)
     return int(overall_exit_code([item.code for item in examined]))
 
 
@@ -88,22 +89,6 @@ def examine(site: Site) -> Examined:
     finally:
         node.close()
     return Examined(site.name, tuple(lines))
-
-
-_COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
-
-
-def _print(examined: list[Examined]) -> None:
-    for item in examined:
-        click.echo(click.style(item.name, bold=True))
-        for line in item.lines:
-            head, *rest = printable(line.text).split("\n")
-            level = click.style(f"{line.level.value:<5}", fg=_COLOURS[line.level])
-            click.echo(f"  {level} {line.topic:<10} {head}")
-            for more in rest:
-                click.echo(f"                   | {more}")
-            if line.fix:
-                click.echo(f"                   help: {printable(line.fix)}")
 
 
 def _document(examined: list[Examined]) -> dict[str, Any]:
