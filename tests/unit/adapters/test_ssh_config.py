@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -139,7 +141,7 @@ def test_identities_are_files_that_exist(resolve: Resolve) -> None:
 def test_known_hosts_files_are_sshs(resolve: Resolve) -> None:
     """User's and system's, in that order; none means none."""
     (hop,) = resolve("Host login\n  UserKnownHostsFile /x/%h ~/y\n  GlobalKnownHostsFile none\n")
-    assert hop.known_hosts_files == ("/x/login", str(Path.home() / "y"))
+    assert hop.known_hosts_files == ("/x/login", str(Path(pwd.getpwuid(os.getuid()).pw_dir) / "y"))
 
 
 def test_an_ssh_config_that_does_not_exist_is_told() -> None:
