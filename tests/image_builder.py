@@ -75,6 +75,13 @@ def _member(name: str, content: Content) -> tuple[tarfile.TarInfo, bytes]:
     return info, data
 
 
+def index_of(inner: Manifest) -> Manifest:
+    """An index that lists this manifest or index alone, and no platform."""
+    entry = {"mediaType": inner.media_type, "digest": str(inner.digest), "size": len(inner.content)}
+    content = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}).encode()
+    return Manifest(content, OCI_INDEX, Digest.of(content))
+
+
 @dataclass
 class MemoryImage:
     """An image and the source it is read from."""
@@ -130,6 +137,11 @@ class MemoryImage:
         manifest = Manifest(content, media_type, Digest.of(content))
         self.manifests[str(manifest.digest)] = manifest
         return manifest
+
+    def wrap(self) -> None:
+        """Put another index around what is on top, as tools do that join images of several builds."""
+        self.top = index_of(self.top)
+        self.manifests[str(self.top.digest)] = self.top
 
     def fetch_manifest(self, digest: Digest | None = None) -> Manifest:
         return self.manifests[str(digest)] if digest else self.top

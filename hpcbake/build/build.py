@@ -11,7 +11,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from hpcbake.build.document import SITE_PLATFORM, Shipment, build_document
 from hpcbake.errors import BuildError, HpcbakeError, RegistryError
-from hpcbake.image.manifest import Manifest, parse_layers, select_platform
+from hpcbake.image.manifest import Descriptor, Manifest, descend, parse_layers, select_platform
 from hpcbake.model.artefacts import BuiltImage
 from hpcbake.model.plan import Plan, Target
 from hpcbake.model.ports import Builder
@@ -79,16 +79,20 @@ def _pushed_digest(shipment: Shipment, metadata: dict[str, object]) -> Digest:
 def confirm(shipment: Shipment, digest: Digest, *, registry: ConfirmingRegistry) -> BuiltImage:
     """Ask the registry for the manifest and for every blob it names. Raises RegistryError if any is missing."""
     pushed = shipment.tags[0].with_digest(digest)
-    manifest = registry.fetch_manifest(pushed)
-    if manifest.is_index:
-        entry = select_platform(manifest, SITE_PLATFORM)
+
+    def choose(index: Manifest) -> Descriptor:
+        entry = select_platform(index, SITE_PLATFORM)
         if entry is None:
             raise BuildError(
                 f"target {shipment.name!r}: {pushed} holds no {SITE_PLATFORM} image",
                 remedy='add the platform to the target: platforms = ["linux/amd64"]',
                 kind="image.platform",
             )
-        manifest = registry.fetch_manifest(pushed.with_digest(entry.digest))
+        return entry
+
+    manifest = descend(
+        registry.fetch_manifest(pushed), choose, lambda digest: registry.fetch_manifest(pushed.with_digest(digest))
+    )
     reference = pushed.with_digest(manifest.digest)
     config, layers = parse_layers(manifest)
     for blob in (config, *layers):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from hpcbake.errors import UncheckedError
 from hpcbake.image.layer import LayerEntry, LayerFacts, ScanLimits, clean_path
-from hpcbake.image.manifest import Descriptor, parse_index, parse_layers, select_platform
+from hpcbake.image.manifest import Descriptor, Manifest, descend, parse_index, parse_layers, select_platform
 from hpcbake.image.scan import BlobSource
 from hpcbake.image.stream import ByteStream, unpack
 from hpcbake.image.tar import EntryKind, TarWalker
@@ -51,17 +51,19 @@ def hash_image(
     Raises IntegrityError for bytes that are not what their digest says, UncheckedError for something that is no image
     or that goes beyond the limits.
     """
-    manifest = source.fetch_manifest()
-    if manifest.is_index:
-        chosen = select_platform(manifest, platform)
+
+    def choose(index: Manifest) -> Descriptor:
+        chosen = select_platform(index, platform)
         if chosen is None:
-            offered = ", ".join(entry.platform_name for entry in parse_index(manifest))
+            offered = ", ".join(entry.platform_name for entry in parse_index(index))
             raise UncheckedError(
                 f"{source.name} has no {platform}, only {offered}",
                 remedy='build it for the sites: platforms = ["linux/amd64"]',
                 kind="image.no-platform",
             )
-        manifest = source.fetch_manifest(chosen.digest)
+        return chosen
+
+    manifest = descend(source.fetch_manifest(), choose, source.fetch_manifest)
     _, descriptors = parse_layers(manifest)
     limits = limits or ScanLimits()
     workers = max(1, min(4, os.cpu_count() or 1, len(descriptors) or 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -21,6 +21,7 @@ MANIFEST_TYPES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 
 #: The distribution spec asks registries for 4 MiB; nothing real comes near it.
 MAX_MANIFEST_BYTES = 8 * 1024 * 1024
+_MAX_NESTED = 4
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,23 @@ def select_platform(manifest: Manifest, platform: str = "linux/amd64") -> Descri
     variant = [entry for entry in candidates if entry.platform_name.startswith(platform + "/")]
     unstated = [entry for entry in candidates if not entry.platform_name] if len(candidates) == 1 else []
     return next(iter(exact or variant or unstated), None)
+
+
+def descend(
+    manifest: Manifest, choose: Callable[[Manifest], Descriptor], fetch: Callable[[Digest], Manifest]
+) -> Manifest:
+    """The manifest of an image itself: below an index the entry that `choose` takes, below that one's index again.
+
+    Tools that join images of several builds make indexes of indexes. Raises RegistryError where there is no end to it,
+    and what `choose` and `fetch` raise.
+    """
+    for _ in range(_MAX_NESTED):
+        if not manifest.is_index:
+            return manifest
+        manifest = fetch(choose(manifest).digest)
+    if manifest.is_index:
+        raise _malformed(f"index {manifest.digest}", f"indexes are nested more than {_MAX_NESTED} deep")
+    return manifest
 
 
 def parse_image_config(content: bytes, digest: Digest) -> ImageConfig:

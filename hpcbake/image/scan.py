@@ -18,6 +18,7 @@ from hpcbake.image.manifest import (
     Descriptor,
     ImageConfig,
     Manifest,
+    descend,
     parse_image_config,
     parse_index,
     parse_layers,
@@ -31,8 +32,6 @@ from hpcbake.model.reference import Digest
 
 #: Part of every cache key: raise it whenever the same layer would give other facts.
 LAYER_FORMAT = 1
-#: An index may list an index: tools that join images of several builds make them.
-_MAX_NESTED = 4
 _MAX_CONFIG_BYTES = 8 * 1024 * 1024
 
 
@@ -113,13 +112,14 @@ def scan_image(
     something that is no image, and what the source raises.
     """
     limits = limits or ScanLimits()
-    manifest = source.fetch_manifest()
     platforms: tuple[str, ...] = ()
-    for _ in range(_MAX_NESTED):
-        if not manifest.is_index:
-            break
-        platforms = tuple(entry.platform_name for entry in parse_index(manifest))
-        manifest = source.fetch_manifest(_chosen(manifest, platform, source.name).digest)
+
+    def choose(index: Manifest) -> Descriptor:
+        nonlocal platforms
+        platforms = tuple(entry.platform_name for entry in parse_index(index))
+        return _chosen(index, platform, source.name)
+
+    manifest = descend(source.fetch_manifest(), choose, source.fetch_manifest)
     config_descriptor, layer_descriptors = parse_layers(manifest)
     config = _fetch_config(source, config_descriptor)
     with _uncollected():

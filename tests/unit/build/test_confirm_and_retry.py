@@ -13,6 +13,7 @@ from hpcbake.errors import BuildError, ConfigError, HpcbakeError, RegistryError
 from hpcbake.image.manifest import OCI_MANIFEST, Manifest
 from hpcbake.model.plan import Group, Plan, Target
 from hpcbake.model.reference import Digest, ImageReference
+from tests.image_builder import index_of
 
 LAYER, CONFIG = Digest.of(b"layer"), Digest.of(b"config")
 CONTENT = json.dumps(
@@ -38,9 +39,11 @@ class Registry:
 
     lost: set[Digest] = field(default_factory=set)
     heals: bool = False
+    #: Indexes by their digest; everything else is the manifest itself.
+    indexes: dict[Digest, Manifest] = field(default_factory=dict)
 
     def fetch_manifest(self, ref: ImageReference) -> Manifest:
-        return MANIFEST
+        return self.indexes.get(ref.digest, MANIFEST) if ref.digest else MANIFEST
 
     def head_blob(self, ref: ImageReference, digest: Digest) -> int | None:
         is_lost = digest in self.lost
@@ -123,6 +126,15 @@ def test_an_image_by_reference_moves_no_tag() -> None:
     image = image_from_reference(f"r.example.org/team/app@{MANIFEST.digest}", name="app", registry=Registry())
     assert image.release_tags == ()
     assert image.version == MANIFEST.digest.short
+
+
+def test_an_image_below_indexes_of_indexes_is_found() -> None:
+    """What ships is the platform's own manifest, however many indexes lie above it."""
+    inner = index_of(MANIFEST)
+    outer = index_of(inner)
+    registry = Registry(indexes={one.digest: one for one in (inner, outer)})
+    image = image_from_reference(f"r.example.org/team/app@{outer.digest}", name="app", registry=registry)
+    assert image.digest == MANIFEST.digest
 
 
 @pytest.mark.parametrize(

@@ -117,3 +117,12 @@ def test_an_image_of_another_platform_is_no_image() -> None:
     image = MemoryImage([make_layer({"a": "a"})], index=[("linux", "arm64")])
     with pytest.raises(UncheckedError, match="linux/arm64"):
         hash_image(image)
+
+
+def test_an_index_inside_an_index() -> None:
+    """What is compared is the image that a site would run, however many indexes lie above it."""
+    image = MemoryImage([make_layer({"a": "a"})], index=[("linux", "arm64"), ("linux", "amd64")])
+    plain = hash_image(image)
+    image.wrap()
+    assert hash_image(image) == plain
+    assert list(plain) == ["a"]
