@@ -38,7 +38,10 @@ class AskedConverter(Protocol):
 
 
 class Wishes(Protocol):
-    """What the user wants at every site: smoke tests and exposed commands by image, and a way for all sites."""
+    """What the user wants at every site: how far to go, smoke tests and exposed commands by image, a way for all."""
+
+    @property
+    def until(self) -> str: ...
 
     @property
     def tests(self) -> Mapping[str, Sequence[SmokeTest]]: ...
@@ -60,7 +63,8 @@ class Wishes(Protocol):
 class JobsAhead:
     """The smoke jobs of one image at one site, and what an earlier run left of them, by key.
 
-    They are settled as in a run: by the very bytes and the very job.
+    They are settled as in a run: by the very bytes and the very job. A run that ends with the delivery has none, and is
+    settled by the SIF alone.
     """
 
     jobs: tuple[Job, ...]
@@ -122,14 +126,15 @@ class Foresight:
         image = replace(image, current=found.current_digest)
         try:
             if ahead.is_settled:
-                return replace(image, action=Action.UNCHANGED, reason=_if_built("in place", prospect, found))
+                in_place = "delivered already" if self._ends_delivered else "in place"
+                return replace(image, action=Action.UNCHANGED, reason=_if_built(in_place, prospect, found))
             image = replace(
                 image,
                 action=Action.UPDATE if found.current else Action.CREATE,
                 reason=_if_built(_change(prospect, found, ahead.open_names), prospect, found),
                 jobs=ahead.open_names,
             )
-            if not ahead.jobs:
+            if not ahead.jobs and not self._ends_delivered:
                 raise SmokeUnknownError(
                     f"{self._site.name}: no smoke test of {prospect.name} runs here, so nothing is promoted",
                     remedy="give the image at least one smoke test that runs on this site",
@@ -139,12 +144,15 @@ class Foresight:
                 image = self._with_way(image, prospect, node)
         except HpcbakeError as error:
             return self.block(image, "plan", error)
-        if found.hold and found.current != found.target and not self._wishes.release_hold:
+        is_held = found.hold and found.current != found.target and not self._wishes.release_hold
+        if is_held and self._wishes.until == "promote":
             return self.block(image, "promote", _held(self._site.name, found), f"held at {_hold_words(found)}")
         return image
 
     def jobs_ahead(self, prospect: Prospect, found: Found) -> JobsAhead:
         """The smoke tests for this site. Raises ConfigError for one that cannot be made."""
+        if self._ends_delivered:
+            return JobsAhead((), {}, found.is_delivered)
         request = SmokeRequest(
             found.deployment(prospect.image or _image_to_come(prospect), self._site),
             self._wishes.tests[prospect.name],
@@ -156,6 +164,10 @@ class Foresight:
         settled = settled_tests(found) if found.is_delivered else {}
         is_settled = found.is_delivered and found.is_current and all(job.key in settled for job in jobs)
         return JobsAhead(jobs, settled, is_settled)
+
+    @property
+    def _ends_delivered(self) -> bool:
+        return self._wishes.until == "deliver"
 
     def login_facts(self, registry: str, node: Node) -> LoginFacts:
         """One round trip per registry, however many images come from it."""

@@ -59,6 +59,7 @@ class PlanSettings:
     #: Which image goes to which site.
     destinations: Destinations = field(default_factory=Destinations)
     release_hold: bool = False
+    until: str = "promote"
 
 
 def plan(

@@ -33,23 +33,23 @@ def check(at: AtSite, item: ImageProgress) -> StepResult:
 
 
 def settle(at: AtSite, item: ImageProgress) -> None:
-    """An image whose SIF, smoke tests and links are all as wanted needs nothing more: it is unchanged."""
+    """An image that is here as the run shall leave it (SIF, smoke tests, links) needs nothing more: it is unchanged."""
     found, ahead = item.found, item.ahead
     if found is None or ahead is None or not ahead.is_settled:
         return
     deployment = found.deployment(item.image, at.site)
     item.deployment = deployment
-    item.smoke = skipped_results(smoke_request(at, item, deployment), at.site)
-    item.smoke += [remembered(at.site.name, item.image.name, ahead.settled[job.key]) for job in ahead.jobs]
+    evidence = {"deliver": deliver_evidence(deployment)}
+    if at.settings.until != "deliver":
+        item.smoke = skipped_results(smoke_request(at, item, deployment), at.site)
+        item.smoke += [remembered(at.site.name, item.image.name, ahead.settled[job.key]) for job in ahead.jobs]
+        evidence["smoke"] = smoke_evidence(item.smoke)
+        evidence["promote"] = {"current": found.current}
     now = render_utc(at.world.clock.now())
-    item.stages += [
-        StageRecord("deliver", Outcome.UNCHANGED.value, now, 0.0, deliver_evidence(deployment)),
-        StageRecord("smoke", Outcome.UNCHANGED.value, now, 0.0, smoke_evidence(item.smoke)),
-        StageRecord("promote", Outcome.UNCHANGED.value, now, 0.0, {"current": found.current}),
-    ]
+    item.stages += [StageRecord(name, Outcome.UNCHANGED.value, now, 0.0, shown) for name, shown in evidence.items()]
     item.outcome = Outcome.UNCHANGED
-    facts = {"outcome": Outcome.UNCHANGED.value}
-    at.say("promote", "in place, unchanged", item, status="done", facts=facts)
+    stage, words = ("deliver", "delivered already") if len(evidence) == 1 else ("promote", "in place")
+    at.say(stage, f"{words}, unchanged", item, status="done", facts={"outcome": Outcome.UNCHANGED.value})
 
 
 def deliver(at: AtSite, item: ImageProgress, node: SiteNode) -> StepResult:

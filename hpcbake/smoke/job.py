@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-
-import jinja2
+from typing import TYPE_CHECKING
 
 from hpcbake.datafiles import data_folder
 from hpcbake.errors import ConfigError
@@ -18,6 +17,9 @@ from hpcbake.model.artefacts import Deployment, SmokeTest
 from hpcbake.model.late import dataclass
 from hpcbake.model.ports import RuntimeCommands
 from hpcbake.model.site import GpuJobs, Site
+
+if TYPE_CHECKING:  # takes long to load, and a run that ends with the delivery renders nothing
+    import jinja2
 
 #: The templates under `slurm/`.
 TEMPLATES = ("cpu", "command", "python", "gpu", "mpi", "io")
@@ -83,6 +85,8 @@ VALUES = (
 @cache
 def template_environment(template_folders: tuple[str, ...]) -> jinja2.Environment:
     """Where templates are looked for: the project's folders first, then ours. Compiled ones are kept."""
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*template_folders, str(data_folder("slurm"))]),
         undefined=jinja2.StrictUndefined,
@@ -124,6 +128,8 @@ def _render(
         # What users of the wrappers get is what is tested.
         at = argv.index("exec") + 1
         return [*argv[:at], *site.runtime.exec_options, *argv[at:]]
+
+    import jinja2
 
     environment = template_environment(tuple(map(str, template_folders)))
     try:
