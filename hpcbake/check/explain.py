@@ -12,6 +12,7 @@ from hpcbake.errors import UsageError
 from hpcbake.image import Folder, Node, ScannedImage
 from hpcbake.image.tar import EntryKind
 from hpcbake.model.site import Site
+from hpcbake.model.version import symbol_version_key
 
 
 def explain_path(image: ScannedImage, site: Site, path: str) -> str:
@@ -116,13 +117,17 @@ def _resolved(closure: Closure) -> Iterator[str]:
     unmet = {(one.needed_by.path, one.provider.path, one.version): one for one in closure.unmet}
     yield "  versions"
     for loaded in (closure.program, *own):
+        # All that one library offers to another stands on one line, oldest first.
+        versions: dict[str, list[str]] = {}
         for need in loaded.elf.needs:
             provider = closure.find(need.library)
             where = provider.path if provider else f"{need.library}, which is not loaded"
             bad = provider is not None and (loaded.path, provider.path, need.version) in unmet
-            mark = "NOT OFFERED BY" if bad else "from"
             weak = " (weak)" if need.weak else ""
-            yield f"    {loaded.path.rpartition('/')[2]} needs {need.version} {mark} {where}{weak}"
+            versions.setdefault(f"{'NOT OFFERED BY' if bad else 'from'} {where}{weak}", []).append(need.version)
+        for source, needed in versions.items():
+            names = ", ".join(sorted(needed, key=symbol_version_key))
+            yield f"    {loaded.path.rpartition('/')[2]} needs {names} {source}"
 
 
 def _is_new(loaded: Loaded, closure: Closure) -> bool:

@@ -36,3 +36,10 @@ def find_leading_version(text: str) -> Version | None:
     """The version number that `text` starts with (`4.18.0-553.el8` → 4.18.0), or None."""
     match = _VERSION.match(text)
     return parse_version(match.group()) if match else None
+
+
+def symbol_version_key(name: str) -> tuple[str, tuple[int, ...], str]:
+    """Sorts the version names of symbols: GLIBC_2.4 before GLIBC_2.34, each family by itself."""
+    family, _, number = name.partition("_")
+    version = find_leading_version(number)
+    return family, version.parts if version else (), number

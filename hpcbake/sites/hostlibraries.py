@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from hpcbake.elf import ElfFacts, OutOfWindowError, find_elf_facts
 from hpcbake.model.late import dataclass
 from hpcbake.model.site import Injection
+from hpcbake.model.version import symbol_version_key
 from hpcbake.sites.facts import Library
 from hpcbake.sites.scripts import Answer
 
@@ -153,7 +154,7 @@ def injections(read: Iterable[LibraryFacts]) -> dict[str, Injection]:
         if item.elf.exec_stack:
             execstack.add(item.kind)
     return {
-        kind: Injection(kind, tuple(sorted(wanted, key=version_key)), kind in execstack)
+        kind: Injection(kind, tuple(sorted(wanted, key=symbol_version_key)), kind in execstack)
         for kind, wanted in sorted(needs.items())
     }
 
@@ -161,15 +162,8 @@ def injections(read: Iterable[LibraryFacts]) -> dict[str, Injection]:
 def offers(read: Iterable[LibraryFacts]) -> tuple[str, ...]:
     """The version names that the host's own libc and libstdc++ define."""
     names = {name for item in read if item.kind == "host" and item.elf for name in item.elf.offers if _counts(name)}
-    return tuple(sorted(names, key=version_key))
+    return tuple(sorted(names, key=symbol_version_key))
 
 
 def _counts(version: str) -> bool:
     return bool(re.fullmatch(r"(GLIBC|GLIBCXX|CXXABI)_[A-Za-z0-9_.]+", version)) and version != "GLIBC_PRIVATE"
-
-
-def version_key(name: str) -> tuple[str, tuple[int, ...], str]:
-    """GLIBC_2.4 before GLIBC_2.34."""
-    family, _, number = name.partition("_")
-    parts = tuple(int(part) for part in number.split(".")) if re.fullmatch(r"[0-9.]*[0-9]", number) else ()
-    return family, parts, number

@@ -179,7 +179,7 @@ def test_explain(tmp_path: Path) -> None:
     ):
         assert text in result.stdout, text
     library = run(image, "--profile", "rocky-8.10", "--explain", "/usr/lib64/libm.so.6").stdout
-    assert "libm.so.6 needs GLIBC_2.2.5 from" in library
+    assert "libm.so.6 needs GLIBC_PRIVATE, GLIBC_2.2.5 from /lib64/libc.so.6" in library, "a line for each library"
     with pytest.raises(UsageError, match="/none"):
         raise failure(run(image, "--profile", "rocky-8.10", "--explain", "/none"))
 

@@ -31,20 +31,23 @@ def test_it_serves_until_it_is_stopped(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     command = [sys.executable, "-c", _MAIN, "report", "--serve"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        assert url.startswith("http://127.0.0.1:")
-        assert b"Nothing yet" in _get(url)
-        folder = tmp_path / "state/runs/01A"
-        folder.mkdir(parents=True)
-        run = replace(RUN, id="01A", project=str(tmp_path))
-        (folder / "report.json").write_text(render_report(replace(full_report(), run=run)))
-        assert b"runs/01A.html" in _get(url)
-        assert b"Run of" in _get(f"{url}runs/01A.html")
-        process.send_signal(number)
-        assert process.wait(timeout=60) == 0
-        assert process.stderr is not None
-        assert process.stderr.read().splitlines()[-1] == "stopped"
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            assert url.startswith("http://127.0.0.1:")
+            assert b"Nothing yet" in _get(url)
+            folder = tmp_path / "state/runs/01A"
+            folder.mkdir(parents=True)
+            run = replace(RUN, id="01A", project=str(tmp_path))
+            (folder / "report.json").write_text(render_report(replace(full_report(), run=run)))
+            assert b"runs/01A.html" in _get(url)
+            assert b"Run of" in _get(f"{url}runs/01A.html")
+            process.send_signal(number)
+            assert process.wait(timeout=60) == 0
+            assert process.stderr is not None
+            assert process.stderr.read().splitlines()[-1] == "stopped"
+        finally:
+            process.kill()
 
 
 def _get(url: str) -> bytes:

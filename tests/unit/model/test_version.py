@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpcbake.errors import ConfigError
-from hpcbake.model.version import find_leading_version, parse_version
+from hpcbake.model.version import find_leading_version, parse_version, symbol_version_key
 
 
 @pytest.mark.parametrize(("older", "newer"), [("2.4", "2.34"), ("2.9", "2.10"), ("2", "2.1"), ("9", "10")])
@@ -44,3 +44,9 @@ def test_no_text_breaks_the_reader(text: str) -> None:
     """Any text has a leading version or none, and a version is its own leading version."""
     found = find_leading_version(text)
     assert found is None or find_leading_version(str(found)) == found
+
+
+def test_version_names_of_symbols_sort_as_numbers() -> None:
+    """Whatever an image calls a version has its place, also a number that nobody could read."""
+    names = ["GLIBC_2.34", "GLIBC_2.4", "GCC_7.0.0", "GLIBC_ABI_DT_RELR", "X_" + "9" * 5000]
+    assert sorted(names, key=symbol_version_key) == [names[2], names[3], names[1], names[0], names[4]]

@@ -11,6 +11,7 @@ import pytest
 
 from hpcbake.elf import BytesWindow, find_elf_facts
 from hpcbake.model.site import Injection
+from hpcbake.model.version import symbol_version_key
 from hpcbake.sites.facts import Library
 from hpcbake.sites.hostlibraries import (
     LibraryFacts,
@@ -20,7 +21,6 @@ from hpcbake.sites.hostlibraries import (
     offers,
     parse_pieces,
     read_libraries,
-    version_key,
 )
 from hpcbake.sites.scripts import parse_answer_lines
 
@@ -129,7 +129,7 @@ def test_needs_are_put_together_by_kind() -> None:
     found = injections([_facts(FILES[0], "slurm"), _facts(FILES[-1], "slurm"), _facts(FILES[0], "host")])
     assert set(found) == {"slurm"}
     needs = found["slurm"].needs
-    assert needs == tuple(sorted(set(needs), key=version_key))
+    assert needs == tuple(sorted(set(needs), key=symbol_version_key))
     assert "GLIBC_PRIVATE" not in needs
     assert isinstance(found["slurm"], Injection)
 
@@ -144,7 +144,7 @@ def test_offers_are_those_of_the_host_s_own() -> None:
 def test_versions_sort_by_number() -> None:
     """2.4 comes before 2.34."""
     names = ["GLIBC_2.34", "GLIBC_2.4", "GLIBCXX_3.4", "GLIBC_2.2.5", "GLIBC_ABI_DT_RELR"]
-    ordered = sorted(names, key=version_key)
+    ordered = sorted(names, key=symbol_version_key)
     assert ordered.index("GLIBC_2.4") < ordered.index("GLIBC_2.34")
 
 
