@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from hpcbake.adapters.apptainer import SpythonCommands
 from hpcbake.adapters.buildx import Buildx
@@ -18,6 +19,7 @@ from hpcbake.adapters.processes import run_program
 from hpcbake.adapters.registry import RegistryClient
 from hpcbake.adapters.sif import hash_sif
 from hpcbake.adapters.sifcache import SifFolder
+from hpcbake.adapters.verdictcache import VerdictCache
 from hpcbake.check.policy import Policy, apply_policy
 from hpcbake.cli.policy import read_policy
 from hpcbake.deliver.convert import ConvertSettings, SifConverter
@@ -72,7 +74,7 @@ def make_world(
         registry=registry,
         commands=SpythonCommands(),
         connect=connect,
-        check=Checker(scan, read_policy(folder)),
+        check=Checker(scan, read_policy(folder), kept=VerdictCache.of_user(environment)),
         login_for=login_for,
         clock=SystemClock(),
         converter=SifConverter(
@@ -129,18 +131,29 @@ class OncePerImage:
             return self._known[image.digest]
 
 
+class KeptVerdicts(Protocol):
+    """What earlier runs have found."""
+
+    def load(self, digest: Digest, profile: Profile) -> CompatReport | None: ...
+
+    def store(self, digest: Digest, profile: Profile, report: CompatReport) -> None: ...
+
+
 class Checker:
-    """Judges images for sites. Each digest is scanned once and judged once per profile, however many sites ask."""
+    """Judges images for sites. Each digest is scanned once and judged once per profile, however many sites ask; what an
+    earlier run has found is not judged again."""
 
     def __init__(
         self,
         scan: Callable[[BuiltImage], ScannedImage],
         policy: Policy,
         judge: Callable[[ScannedImage, Site], CompatReport] | None = None,
+        kept: KeptVerdicts | None = None,
     ) -> None:
         self._scan = scan
         self._policy = policy
         self._judge = judge
+        self._kept = kept
         self._scans: dict[Digest, ScannedImage] = {}
         self._verdicts: dict[tuple[Digest, Profile], CompatReport] = {}
         self._locks: dict[Digest, threading.Lock] = {}
@@ -158,8 +171,14 @@ class Checker:
         return apply_policy(report, self._policy, today)
 
     def _judge_it(self, image: BuiltImage, site: Site) -> CompatReport:
+        known = self._kept.load(image.digest, site.profile) if self._kept else None
+        if known is not None:
+            return known
         from hpcbake.check import judge  # imported late: many rules
 
         if image.digest not in self._scans:
             self._scans[image.digest] = self._scan(image)
-        return (self._judge or judge)(self._scans[image.digest], site)
+        report = (self._judge or judge)(self._scans[image.digest], site)
+        if self._kept:
+            self._kept.store(image.digest, site.profile, report)
+        return report

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from enum import Enum
+from typing import Any
 
 from hpcbake.model.late import dataclass
 
@@ -44,6 +45,18 @@ class Finding:
     paths: tuple[str, ...] = ()
     evidence: Mapping[str, object] = field(default_factory=dict)
 
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "rule": self.rule,
+            "severity": self.severity.value,
+            "subject": self.subject,
+            "message": self.message,
+            "remedy": self.remedy,
+            "origin": self.origin,
+            "paths": list(self.paths),
+            "evidence": dict(self.evidence),
+        }
+
 
 @dataclass(frozen=True)
 class CompatReport:
@@ -57,6 +70,19 @@ class CompatReport:
     @property
     def verdict(self) -> Verdict:
         return verdict_of(self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        findings = [finding.as_json() for finding in self.findings]
+        return {"site": self.site, "digest": self.digest, "findings": findings, "facts": dict(self.facts)}
+
+
+def report_from_json(document: dict[str, Any]) -> CompatReport:
+    """The inverse of `as_json`. Raises KeyError, TypeError or ValueError for anything else."""
+    findings = [
+        Finding(**{**row, "severity": Severity(row["severity"]), "paths": tuple(row["paths"])})
+        for row in document["findings"]
+    ]
+    return CompatReport(document["site"], document["digest"], tuple(findings), dict(document["facts"]))
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
-from hpcbake.check.policy import Policy
+from hpcbake.adapters.verdictcache import VerdictCache
+from hpcbake.check.policy import Policy, SeverityChoice
 from hpcbake.cli.world import Checker, OncePerImage, with_program
 from hpcbake.deliver.convert import ConvertSettings
 from hpcbake.image.scan import ScannedImage
 from hpcbake.model.artefacts import BuiltImage
 from hpcbake.model.reference import Digest, parse_image_reference
 from hpcbake.model.site import Login, Profile, Site, Store
-from hpcbake.model.verdict import CompatReport
+from hpcbake.model.verdict import CompatReport, Finding, Severity, Verdict
 
 DIGEST = Digest("sha256:" + "ab" * 32)
 IMAGE = BuiltImage("app", "1", parse_image_reference(f"reg/app@{DIGEST}"), DIGEST, 1)
@@ -67,3 +69,23 @@ def test_the_environment_names_the_program() -> None:
     settings = ConvertSettings(program="singularity", processors=3)
     assert with_program(settings, {}) == settings
     assert with_program(settings, {"HPCBAKE_APPTAINER": "/opt/a"}) == replace(settings, program="/opt/a")
+
+
+def test_what_an_earlier_run_has_found_is_not_judged_again(tmp_path: Path) -> None:
+    """Not even scanned, and each site gets its own name; a policy is applied to what was kept."""
+    finding = Finding("glibc-too-new", Severity.ERROR, "/usr/bin/app", "needs GLIBC_2.34")
+
+    def judge(_: ScannedImage, where: Site) -> CompatReport:
+        return CompatReport(where.name, str(DIGEST), (finding,))
+
+    def scan(image: BuiltImage) -> ScannedImage:
+        scans.append(image.name)
+        return cast("ScannedImage", None)
+
+    scans: list[str] = []
+    first = Checker(scan, Policy(), judge, VerdictCache(tmp_path, "code"))(IMAGE, site("alder"))
+    mild = Policy((SeverityChoice("glibc-too-new", Severity.WARNING, "known"),))
+    second = Checker(scan, mild, judge, VerdictCache(tmp_path, "code"))(IMAGE, site("birch"))
+    assert scans == ["app"]
+    assert (first.site, first.verdict) == ("alder", Verdict.FAIL)
+    assert (second.site, second.verdict) == ("birch", Verdict.WARN)
