@@ -155,8 +155,8 @@ def run_check(host: str, digest: str, cache: str | None) -> dict[str, float]:
     from hpcbake.adapters.factcache import FolderFactCache
     from hpcbake.adapters.imagesource import RegistrySource
     from hpcbake.adapters.registry import RegistryClient
-    from hpcbake.check import judge
-    from hpcbake.image import scan_image
+    from hpcbake.check.judge import judge
+    from hpcbake.image.scan import scan_image
     from hpcbake.model.reference import parse_image_reference
     from hpcbake.model.site import Login, Site, Store
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from hpcbake.image import Descriptor, Manifest, ScannedImage, scan_image
-from hpcbake.image.manifest import OCI_INDEX, OCI_MANIFEST
+from hpcbake.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
+from hpcbake.image.scan import ScannedImage, scan_image
 from hpcbake.model.reference import Digest
 
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"

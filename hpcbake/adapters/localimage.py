@@ -8,7 +8,8 @@ from pathlib import Path
 from hpcbake.adapters.layout import ArchiveShelf, DockerArchiveSource, FolderShelf, LayoutSource, Shelf, walk_root
 from hpcbake.adapters.sif import is_sif, scan_sif
 from hpcbake.errors import UncheckedError
-from hpcbake.image import BlobSource, FactCache, ImageConfig, ScannedImage, scan_folder, scan_image
+from hpcbake.image.manifest import ImageConfig
+from hpcbake.image.scan import BlobSource, FactCache, ScannedImage, scan_folder, scan_image
 
 #: What only a path can start with.
 _PATH_STARTS = ("/", "./", "../", "~")

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import IO
 
 from hpcbake.errors import IntegrityError, UncheckedError
-from hpcbake.image import ImageConfig, LayerEntry, ScanLimits, ScannedImage, scan_folder
 from hpcbake.image.content import ContentEntry
-from hpcbake.image.manifest import parse_image_config
+from hpcbake.image.layer import LayerEntry, ScanLimits
+from hpcbake.image.manifest import ImageConfig, parse_image_config
+from hpcbake.image.scan import ScannedImage, scan_folder
 from hpcbake.image.squashfs import Squashfs
 from hpcbake.model.late import dataclass
 from hpcbake.model.reference import Digest

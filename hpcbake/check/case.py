@@ -11,7 +11,8 @@ from hpcbake.check.hostlibraries import NVIDIA, ROCM
 from hpcbake.check.loader import Loader
 from hpcbake.check.roles import Cast, Role, Subject, cast_image, find_python_module, find_python_version
 from hpcbake.elf import ElfFacts, Machine
-from hpcbake.image import Node, ScannedImage
+from hpcbake.image.scan import ScannedImage
+from hpcbake.image.tree import Node
 from hpcbake.model.late import dataclass
 from hpcbake.model.site import Profile, Site
 from hpcbake.model.version import Version

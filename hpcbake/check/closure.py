@@ -6,7 +6,7 @@ from dataclasses import field
 
 from hpcbake.check.loadercache import LoaderCache
 from hpcbake.elf import ElfFacts
-from hpcbake.image import Node
+from hpcbake.image.tree import Node
 from hpcbake.model.late import dataclass
 from hpcbake.model.version import Version, find_leading_version
 

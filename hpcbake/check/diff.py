@@ -7,7 +7,7 @@ from typing import Any
 
 from hpcbake.check.case import Case
 from hpcbake.check.closure import newest
-from hpcbake.image import ScannedImage
+from hpcbake.image.scan import ScannedImage
 from hpcbake.model.late import dataclass
 from hpcbake.model.site import Site
 

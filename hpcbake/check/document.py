@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from hpcbake.check.rules import RULES
 from hpcbake.errors import ExitCode, overall_exit_code
-from hpcbake.image import ScannedImage
+from hpcbake.image.scan import ScannedImage
 from hpcbake.model.verdict import CompatReport, Finding, Severity, Verdict
 
 _CODES = {

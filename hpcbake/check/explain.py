@@ -9,8 +9,9 @@ from hpcbake.check.closure import Closure, Loaded
 from hpcbake.check.roles import Role, Subject
 from hpcbake.elf import ElfFacts, FileKind
 from hpcbake.errors import UsageError
-from hpcbake.image import Folder, Node, ScannedImage
+from hpcbake.image.scan import ScannedImage
 from hpcbake.image.tar import EntryKind
+from hpcbake.image.tree import Folder, Node
 from hpcbake.model.site import Site
 from hpcbake.model.version import symbol_version_key
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hpcbake.check.case import Case
 from hpcbake.check.policy import sort_by_weight
 from hpcbake.check.rules import RULES
-from hpcbake.image import ScannedImage
+from hpcbake.image.scan import ScannedImage
 from hpcbake.model.site import Site
 from hpcbake.model.verdict import CompatReport
 

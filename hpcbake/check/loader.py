@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from hpcbake.check.closure import Closure, Loaded, Missing, Universe, Unmet, glibc_release
 from hpcbake.check.loadercache import CACHE_FLAGS, LoaderCache, parse_loader_cache
 from hpcbake.elf import ElfFacts
-from hpcbake.image import Node, ScannedImage
+from hpcbake.image.scan import ScannedImage
+from hpcbake.image.tree import Node
 from hpcbake.model.version import Version
 
 _GLIBC_FOLDERS = {

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hpcbake.bakefile.dockerfile import Dockerfile, Instruction, Stage
-from hpcbake.image import ScannedImage
+from hpcbake.image.scan import ScannedImage
 
 _MAKES_LAYERS = frozenset({"RUN", "COPY", "ADD", "WORKDIR"})
 _VARIABLE = re.compile(r"\\\$(?:\\\{[^}]*\\\}|[A-Za-z_][A-Za-z0-9_]*)")

@@ -9,7 +9,6 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from hpcbake.check.rules import RULES
 from hpcbake.errors import ConfigError
 from hpcbake.model.late import dataclass
 from hpcbake.model.verdict import CompatReport, Finding, Severity
@@ -17,7 +16,6 @@ from hpcbake.sites.document import Section, choice, listing, parse_document, sug
 
 #: The file that `hpcbake check` reads by itself in the project's folder.
 POLICY_FILE = "hpcbake-check.yaml"
-_NAMES = {rule.id for rule in RULES}
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _SEVERITY = Section(
@@ -81,12 +79,15 @@ class Policy:
 
 def parse_policy(content: str, path: str) -> Policy:
     """Read a policy file. Raises ConfigError showing every mistake with line and column."""
+    from hpcbake.check.rules import RULES  # imported late: most runs have no policy, and no use for all the rules
+
     values = parse_document(content, path, POLICY)
+    names = {rule.id for rule in RULES}
     for entry in [*values.get("severities", ()), *values.get("accept", ())]:
-        if entry["rule"] not in _NAMES:
+        if entry["rule"] not in names:
             raise ConfigError(
                 f"{path}: there is no rule {entry['rule']!r}",
-                remedy=suggest(entry["rule"], _NAMES).replace("known keys", "rules"),
+                remedy=suggest(entry["rule"], names).replace("known keys", "rules"),
                 kind="config.policy",
             )
     return Policy(

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from enum import Enum
 
 from hpcbake.elf import ElfFacts, FileKind
-from hpcbake.image import Folder, Node, ScannedImage
+from hpcbake.image.scan import ScannedImage
 from hpcbake.image.tar import EntryKind
+from hpcbake.image.tree import Folder, Node
 from hpcbake.model.late import dataclass
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -10,15 +10,15 @@ from pathlib import Path
 import click
 
 from hpcbake import __version__
-from hpcbake.check import judge
 from hpcbake.check.document import exit_code, printable, render_finding, render_junit, render_sarif, report_document
 from hpcbake.check.explain import explain_path, render_tree
+from hpcbake.check.judge import judge
 from hpcbake.check.policy import POLICY_FILE, apply_policy
 from hpcbake.cli.options import read_sites, site_options
 from hpcbake.cli.policy import read_policy
 from hpcbake.cli.scan import registry_options, scan
 from hpcbake.errors import CantWriteError, UsageError
-from hpcbake.image import ScannedImage
+from hpcbake.image.scan import ScannedImage
 from hpcbake.model.site import Site
 from hpcbake.model.verdict import CompatReport, Severity, Verdict
 from hpcbake.sites.profile import find_profile

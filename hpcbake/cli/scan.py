@@ -20,7 +20,7 @@ from hpcbake.bakefile.source import SourceFile
 from hpcbake.check.places import with_places
 from hpcbake.cli.options import read_plan
 from hpcbake.errors import RegistryTempError, UncheckedError, UsageError
-from hpcbake.image import FactCache, ScannedImage, scan_image
+from hpcbake.image.scan import FactCache, ScannedImage, scan_image
 from hpcbake.model.plan import Target
 from hpcbake.model.reference import parse_image_reference
 from hpcbake.model.site import Site

@@ -7,30 +7,29 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hpcbake.adapters.apptainer import SpythonCommands
 from hpcbake.adapters.buildx import Buildx
 from hpcbake.adapters.clock import SystemClock
 from hpcbake.adapters.credentials import DockerCredentials
-from hpcbake.adapters.factcache import FolderFactCache
-from hpcbake.adapters.imagesource import RegistrySource
 from hpcbake.adapters.processes import run_program
 from hpcbake.adapters.registry import RegistryClient
-from hpcbake.adapters.sif import hash_sif
 from hpcbake.adapters.sifcache import SifFolder
 from hpcbake.adapters.verdictcache import VerdictCache
 from hpcbake.check.policy import Policy, apply_policy
 from hpcbake.cli.policy import read_policy
 from hpcbake.deliver.convert import ConvertSettings, SifConverter
-from hpcbake.image.content import ContentEntry, content_digest, hash_image
-from hpcbake.image.scan import ScannedImage, scan_image
 from hpcbake.model.artefacts import BuiltImage
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Profile, Site
 from hpcbake.model.verdict import CompatReport
 from hpcbake.report.redact import Redactor
 from hpcbake.ship.ports import SiteNode, World
+
+if TYPE_CHECKING:
+    from hpcbake.image.content import ContentEntry
+    from hpcbake.image.scan import ScannedImage
 
 
 def make_world(
@@ -54,13 +53,30 @@ def make_world(
         redactor.learn([found.secret] if found else [])
         return None if found is None or found.is_token else (found.username, found.secret)
 
-    facts = FolderFactCache.of_user(environment)
-
+    # What reads images is imported where it is needed: where nothing has changed no image is read.
     def scan(image: BuiltImage) -> ScannedImage:
-        return scan_image(RegistrySource(registry, image.reference), cache=facts)
+        from hpcbake.adapters.factcache import FolderFactCache
+        from hpcbake.adapters.imagesource import RegistrySource
+        from hpcbake.image.scan import scan_image
+
+        source = RegistrySource(registry, image.reference)
+        return scan_image(source, cache=FolderFactCache.of_user(environment))
 
     def content_of(image: BuiltImage) -> dict[str, ContentEntry]:
+        from hpcbake.adapters.imagesource import RegistrySource
+        from hpcbake.image.content import hash_image
+
         return hash_image(RegistrySource(registry, image.reference))
+
+    def content_of_sif(path: Path) -> dict[str, ContentEntry]:
+        from hpcbake.adapters.sif import hash_sif
+
+        return hash_sif(path)
+
+    def content_sum(image: BuiltImage) -> str:
+        from hpcbake.image.content import content_digest
+
+        return content_digest(content_of(image))
 
     return World(
         builder=Buildx(
@@ -84,11 +100,11 @@ def make_world(
             registry=registry,
             store=SifFolder.of_user(environment),
             hash_image=content_of,
-            hash_sif=hash_sif,
+            hash_sif=content_of_sif,
             login_for=login_for,
             environment=environment,
         ),
-        content_of=OncePerImage(lambda image: content_digest(content_of(image))),
+        content_of=OncePerImage(content_sum),
     )
 
 
@@ -174,7 +190,7 @@ class Checker:
         known = self._kept.load(image.digest, site.profile) if self._kept else None
         if known is not None:
             return known
-        from hpcbake.check import judge  # imported late: many rules
+        from hpcbake.check.judge import judge  # imported late: many rules
 
         if image.digest not in self._scans:
             self._scans[image.digest] = self._scan(image)

@@ -12,6 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpcbake.deliver.pull_failures import explain_pull_failure
 from hpcbake.deliver.room import ROOM_FACTOR
@@ -23,12 +24,14 @@ from hpcbake.errors import (
     RegistryTempError,
     SiteResourceError,
 )
-from hpcbake.image.content import Content, compare_content
 from hpcbake.model.artefacts import BuiltImage, ConvertedSif
 from hpcbake.model.late import dataclass
 from hpcbake.model.ports import ArtifactRegistry, KeptSif, Outcome, RunProgram, RuntimeCommands, SifStore
 from hpcbake.model.reference import Digest, ImageReference
 from hpcbake.model.version import Version, parse_version
+
+if TYPE_CHECKING:
+    from hpcbake.image.content import Content
 
 _HERE = "this machine"
 #: What `apptainer push` writes and `apptainer pull oras://` takes.
@@ -135,6 +138,8 @@ class SifConverter:
             except (RegistryTempError, IntegrityError):
                 if attempt == _BUILD_ATTEMPTS:
                     raise
+        from hpcbake.image.content import compare_content  # imported late: most runs convert nothing
+
         differences = compare_content(self._hash_image(image), self._hash_sif(partial))
         if differences:
             raise IntegrityError(

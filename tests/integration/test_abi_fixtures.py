@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hpcbake.image import ScannedImage
+from hpcbake.image.scan import ScannedImage
 from hpcbake.model.verdict import CompatReport, Finding, Severity, Verdict
 from tests.image_builder import File, Files, HardLink, Link, scanned
 from tests.integration.abi_workshop import Workshop

@@ -22,7 +22,7 @@ import pytest
 from hpcbake.adapters.imagesource import RegistrySource
 from hpcbake.adapters.localimage import scan_local_image
 from hpcbake.adapters.registry import RegistryClient
-from hpcbake.image import ScannedImage, scan_image
+from hpcbake.image.scan import ScannedImage, scan_image
 from hpcbake.image.tar import EntryKind
 from hpcbake.model.reference import parse_image_reference
 from tests.integration.abi_workshop import Workshop

@@ -16,8 +16,9 @@ MEMORY, SECONDS = 1024 * MIB, 600
 _PRELUDE = """
     import gzip, io, resource, sys, tarfile
     import zstandard
-    from hpcbake.check import judge
-    from hpcbake.image import ScanLimits, scan_image
+    from hpcbake.check.judge import judge
+    from hpcbake.image.layer import ScanLimits
+    from hpcbake.image.scan import scan_image
     from tests.image_builder import MemoryImage, make_layer
     from tests.unit.check.bases import el8, site
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from hpcbake.adapters.layout import walk_root
-from hpcbake.check import judge
-from hpcbake.image import ImageConfig, LayerEntry, scan_folder
+from hpcbake.check.judge import judge
+from hpcbake.image.layer import LayerEntry
+from hpcbake.image.manifest import ImageConfig
+from hpcbake.image.scan import scan_folder
 from hpcbake.image.tar import EntryKind
 from hpcbake.model.verdict import Severity
 from hpcbake.sites.profile import find_profile

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hpcbake.check.case import Case, Start
 from hpcbake.check.rule import Cause, Causes, Rule
-from hpcbake.image import Folder
+from hpcbake.image.tree import Folder
 from hpcbake.model.verdict import Finding, Severity
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hpcbake.check.case import Case
 from hpcbake.check.roles import Role
 from hpcbake.check.rule import Causes, Rule
-from hpcbake.image import Folder, Node
+from hpcbake.image.tree import Folder, Node
 from hpcbake.model.verdict import Finding, Severity
 
 _LARGE_BYTES = 10 * 1024**3

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hpcbake.adapters.factcache import FolderFactCache
-from hpcbake.image import LayerFacts, scan_image
-from hpcbake.image.layer import LayerEntry
+from hpcbake.image.layer import LayerEntry, LayerFacts
+from hpcbake.image.scan import scan_image
 from tests.elf_builder import glibc, program
 from tests.image_builder import Files, Link, MemoryImage, make_layer
 

@@ -12,7 +12,7 @@ from hpcbake.adapters.imagesource import Mirror, RegistrySource, parse_mirror
 from hpcbake.adapters.registry import RegistryClient
 from hpcbake.adapters.registry_http import Limits
 from hpcbake.errors import RegistryError, UsageError
-from hpcbake.image import ScannedImage, scan_image
+from hpcbake.image.scan import ScannedImage, scan_image
 from hpcbake.model.reference import parse_image_reference
 from tests.fake_registry import FakeRegistry, running_registry
 from tests.image_builder import MemoryImage, make_layer

@@ -14,7 +14,7 @@ import pytest
 
 from hpcbake.adapters.localimage import scan_local_image
 from hpcbake.errors import HpcbakeError, IntegrityError, UncheckedError
-from hpcbake.image import ScannedImage
+from hpcbake.image.scan import ScannedImage
 from tests.elf_builder import program
 from tests.image_builder import Files, MemoryImage, make_layer
 

@@ -10,7 +10,7 @@ import pytest
 
 import hpcbake
 from hpcbake.adapters.verdictcache import VerdictCache, judging_code
-from hpcbake.check import judge
+from hpcbake.check.judge import judge
 from hpcbake.model.reference import Digest
 from hpcbake.model.site import Injection, Login, Partition, Profile, Site, Store
 from hpcbake.model.verdict import CompatReport, Finding, Severity, Verdict

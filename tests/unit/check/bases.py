@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hpcbake.check import judge
-from hpcbake.image import ScannedImage
+from hpcbake.check.judge import judge
+from hpcbake.image.scan import ScannedImage
 from hpcbake.model.site import Gpu, Injection, Login, Profile, Site, Store
 from hpcbake.model.verdict import CompatReport, Finding, Severity
 from hpcbake.model.version import parse_version

@@ -7,7 +7,7 @@ import pytest
 from hpcbake.bakefile.dockerfile import DOCKERFILE, parse_dockerfile
 from hpcbake.bakefile.source import SourceFile
 from hpcbake.check.places import with_places
-from hpcbake.image import ScannedImage
+from hpcbake.image.scan import ScannedImage
 from tests.image_builder import scanned
 
 TEXT = """\

@@ -15,8 +15,9 @@ import pytest
 
 from hpcbake.check.document import render_sarif
 from hpcbake.check.schema import check_schema
-from hpcbake.image import ScannedImage, Tree
 from hpcbake.image.manifest import ImageConfig
+from hpcbake.image.scan import ScannedImage
+from hpcbake.image.tree import Tree
 from hpcbake.model.verdict import CompatReport, Finding, Severity
 
 _TEXT = {"type": "string", "minLength": 1}

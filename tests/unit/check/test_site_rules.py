@@ -188,7 +188,7 @@ def test_image_for_another_architecture() -> None:
 
 def test_index_without_the_right_platform_says_what_it_has() -> None:
     """An arm64-only index is judged, and its platforms are named."""
-    from hpcbake.image import scan_image
+    from hpcbake.image.scan import scan_image
 
     layer = make_layer({"bin/sh": program(machine=AARCH64)})
     image = MemoryImage([layer], architecture="arm64", index=[("linux", "arm64"), ("unknown", "unknown")])

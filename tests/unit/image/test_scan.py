@@ -13,9 +13,9 @@ import pytest
 import zstandard
 
 from hpcbake.errors import IntegrityError, RegistryError, UncheckedError
-from hpcbake.image import Descriptor, LayerFacts, Manifest, ScanLimits, scan_image
-from hpcbake.image.manifest import OCI_INDEX, detect_media_type, parse_index, select_platform
-from hpcbake.image.scan import layer_instructions, readable_instruction
+from hpcbake.image.layer import LayerFacts, ScanLimits
+from hpcbake.image.manifest import OCI_INDEX, Descriptor, Manifest, detect_media_type, parse_index, select_platform
+from hpcbake.image.scan import layer_instructions, readable_instruction, scan_image
 from hpcbake.model.reference import Digest
 from tests.elf_builder import program
 from tests.image_builder import Files, MemoryImage, make_layer

@@ -11,7 +11,7 @@ import pytest
 
 from hpcbake.adapters.localimage import scan_local_image
 from hpcbake.adapters.sif import is_sif, scan_sif
-from hpcbake.check import judge
+from hpcbake.check.judge import judge
 from hpcbake.errors import HpcbakeError, IntegrityError, UncheckedError
 from hpcbake.image.layer import LayerEntry, ScanLimits, read_layer
 from hpcbake.image.squashfs import Squashfs

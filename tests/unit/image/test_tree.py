@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hpcbake.image import ScannedImage, Tree
 from hpcbake.image.layer import clean_path
+from hpcbake.image.scan import ScannedImage
+from hpcbake.image.tree import Tree
 from tests.elf_builder import program
 from tests.image_builder import FOLDER, File, Files, HardLink, Link, scanned
 
