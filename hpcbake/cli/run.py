@@ -19,6 +19,7 @@ from hpcbake import __version__
 from hpcbake.adapters.buildx import Buildx
 from hpcbake.adapters.clock import SystemClock
 from hpcbake.adapters.git import source_commit
+from hpcbake.adapters.runlog import RunLog
 from hpcbake.build.document import Shipment
 from hpcbake.cli.boot import boot_id
 from hpcbake.cli.build_ahead import ask_entitlements, describe_places, make_workshop
@@ -42,8 +43,10 @@ from hpcbake.model.site import Site
 from hpcbake.report.document import render_report
 from hpcbake.report.progress import Progress, choose_mode, make_progress
 from hpcbake.report.records import FileRecord, RunRecord, ShipReport, error_record
+from hpcbake.report.redact import Redactor
 from hpcbake.ship.collect import Collection
-from hpcbake.ship.journal import Journal, find_dead_run, prune_runs
+from hpcbake.ship.journal import Journal, PastRun, find_dead_run, prune_runs
+from hpcbake.ship.ports import World
 from hpcbake.ship.project import Project
 from hpcbake.ship.settings import ShipSettings
 from hpcbake.ship.ship import ShipResult, run_sites, ship
@@ -74,6 +77,37 @@ class RunChoices:
     all_or_none: bool = False
 
 
+@dataclass(frozen=True)
+class _OpenRun:
+    """A run that has begun: its name and times, and everything that it writes to and shows itself by."""
+
+    identity: str
+    #: The run that died before this one, which this one takes up.
+    dead: PastRun | None
+    clock: SystemClock
+    started: float
+    began: float
+    folder: Path
+    redactor: Redactor
+    listener: Progress
+    log: RunLog
+    logged: LoggedListener
+    journal: Journal
+
+    @property
+    def resumes(self) -> str | None:
+        return self.dead.id if self.dead else None
+
+    def record(self, *, interrupted_by: str | None = None) -> RunRecord:
+        """The run as it is now."""
+        duration_s = self.clock.monotonic() - self.began
+        return _run_record(
+            *(self.identity, self.started, self.clock, duration_s),
+            resumes=self.resumes,
+            interrupted_by=interrupted_by,
+        )
+
+
 def perform_run(
     plan: Plan,
     shipments: Sequence[Shipment],
@@ -86,41 +120,106 @@ def perform_run(
 ) -> int:
     """Run the chain, print the report, return the exit code."""
     folder = Path.cwd()
-    tests = {shipment.name: project.tests_for(shipment.name) for shipment in shipments}
-    require_project_templates(tests, folder)
+    require_project_templates({one.name: project.tests_for(one.name) for one in shipments}, folder)
     allow = ask_entitlements(plan, shipments, choices.allow, folder=folder) if images is None else ()
+    run = _open_run(plan, sites, project, choices, folder)
+    announcer = Announcer(project.notifications if choices.announces else Notifications())
+    announcer.begin(run.record())
+    world, places, warnings = _make_run_world(
+        run, shipments, sites, project, choices, allow, is_built=images is not None
+    )
+    settings = _ship_settings(run, shipments, project, choices, folder, is_built=images is not None)
+    run.listener.begun(run.identity, run.resumes)
+    with signals_raise(), run.listener, run.log:
+        for line in (*places, *warnings):
+            run.logged.step("build", line)
+        try:
+            result = ship(
+                plan,
+                shipments,
+                sites,
+                settings,
+                world=frame.adapt(world, run.logged),
+                journal=run.journal,
+                listener=run.logged,
+                parallel_sites=choices.parallel_sites,
+                images=images,
+                show_plan=plan_shower(run.listener, to_stderr=choices.as_json),
+            )
+        except InterruptedByUserError as stopped:
+            result = ShipResult((), (), interrupted=stopped)
+    report = ShipReport(
+        tool_version=__version__,
+        run=run.record(interrupted_by=result.interrupted.message if result.interrupted else None),
+        targets=result.targets,
+        sites=(*result.sites, *left_out_records([shipment.name for shipment in shipments])),
+        bake_files=_file_records(plan.files),
+        site_files=_file_records([site.path for site in sites if site.path]),
+        warnings=(*(warning.message for warning in plan.warnings), *warnings),
+        error=result.error,
+        interrupted_code=result.interrupted.exit_code if result.interrupted else None,
+    )
+    report = run.redactor.value(frame.conclude(report))
+    problems = _close_run(run, report)
+    return publish(report, _outlets(choices), run.folder / "report.json", announcer=announcer, problems=problems)
+
+
+def _open_run(
+    plan: Plan, sites: Sequence[Site], project: Project, choices: RunChoices, project_folder: Path
+) -> _OpenRun:
+    """Begin: look for a run that died here, and open journal and log. Raises CantWriteError."""
     clock = SystemClock()
     started, began = clock.now(), clock.monotonic()
     identity = run_id(started, secrets.randbits(80))
     runs = state_folder(os.environ) / "runs"
     listener = progress_of(choices.progress, clock)
-    dead = find_dead_run(runs, str(folder), boot_id=boot_id())
+    dead = find_dead_run(runs, str(project_folder), boot_id=boot_id())
     if dead is not None:
         where = f"{dead.last_stage}{' for ' + dead.last_site if dead.last_site else ''}"
         listener.step("resume", f"previous run {dead.id} (pid {dead.pid}) died in {where}; resuming")
     prune_runs(runs, keep=project.retention.runs)
-    redactor = make_redactor(os.environ, plan, folder)
+    redactor = make_redactor(os.environ, plan, project_folder)
     journal = Journal(runs / identity / "journal.jsonl", redact=redactor.value)
     log = open_log(runs / identity, redactor)
-    logged = LoggedListener(listener, log, redactor)
     log_begin(log, identity, dead.id if dead else None)
     journal.note(
         "begin",
         run=identity,
-        project=str(folder),
+        project=str(project_folder),
         pid=os.getpid(),
         boot_id=boot_id(),
         sites=[site.name for site in sites],
         resumes=dead.id if dead else None,
     )
-    announcer = Announcer(project.notifications if choices.announces else Notifications())
-    announcer.begin(_run_record(identity, started, clock, 0.0))
+    logged = LoggedListener(listener, log, redactor)
+    return _OpenRun(
+        *(identity, dead, clock, started, began, runs / identity),
+        redactor=redactor,
+        listener=listener,
+        log=log,
+        logged=logged,
+        journal=journal,
+    )
+
+
+def _make_run_world(
+    run: _OpenRun,
+    shipments: Sequence[Shipment],
+    sites: Sequence[Site],
+    project: Project,
+    choices: RunChoices,
+    allow: Sequence[str],
+    *,
+    is_built: bool,
+) -> tuple[World, list[str], list[str]]:
+    """The world of this run; where each platform is built; and what is to be warned of."""
+    folder = Path.cwd()
     world = make_world(
         os.environ,
         folder=folder,
         plain_http=sorted({host for site in sites for host in site.runtime.plain_http}),
         convert=project.convert,
-        redactor=redactor,
+        redactor=run.redactor,
     )
     workshop = make_workshop(
         *(shipments, project.builders, choices.builder),
@@ -129,17 +228,29 @@ def perform_run(
             folder=folder,
             environment=os.environ,
             allow=allow,
-            log_path=runs / identity / "build.log",
-            redact=redactor.text,
+            log_path=run.folder / "build.log",
+            redact=run.redactor.text,
         ),
     )
-    world = replace(world, builder=workshop.builder)
-    places, warnings = describe_places(workshop, shipments) if images is None else ([], [])
-    settings = ShipSettings(
-        run=identity,
-        created=render_utc(started),
+    places, warnings = ([], []) if is_built else describe_places(workshop, shipments)
+    return replace(world, builder=workshop.builder), places, warnings
+
+
+def _ship_settings(
+    run: _OpenRun,
+    shipments: Sequence[Shipment],
+    project: Project,
+    choices: RunChoices,
+    folder: Path,
+    *,
+    is_built: bool,
+) -> ShipSettings:
+    """What flags and project file ask for."""
+    return ShipSettings(
+        run=run.identity,
+        created=render_utc(run.started),
         tool_version=__version__,
-        tests=tests,
+        tests={shipment.name: project.tests_for(shipment.name) for shipment in shipments},
         expose={shipment.name: project.exposed_by(shipment.name) for shipment in shipments},
         until=choices.until,
         only=choices.only,
@@ -150,61 +261,27 @@ def perform_run(
         way=choices.way,
         by=f"{_user()}@{socket.gethostname()}",
         # What somebody else built tells of its source by a label, if at all.
-        revision=source_commit(folder) if images is None else "",
+        revision="" if is_built else source_commit(folder),
         release_hold=choices.release_hold,
         detach=choices.detach,
         regression_factor=project.regression_factor,
         destinations=project.destinations,
         tags=project.tags,
     )
-    listener.begun(identity, dead.id if dead else None)
-    with signals_raise(), listener, log:
-        for line in (*places, *warnings):
-            logged.step("build", line)
+
+
+def _close_run(run: _OpenRun, report: ShipReport) -> list[str]:
+    """End journal and log; what could not be written there."""
+    log_end(run.log, report)
+    problems = [run.log.problem] if run.log.problem else []
+    if report.interrupted_code is None:
         try:
-            result = ship(
-                plan,
-                shipments,
-                sites,
-                settings,
-                world=frame.adapt(world, logged),
-                journal=journal,
-                listener=logged,
-                parallel_sites=choices.parallel_sites,
-                images=images,
-                show_plan=plan_shower(listener, to_stderr=choices.as_json),
-            )
-        except InterruptedByUserError as stopped:
-            result = ShipResult((), (), interrupted=stopped)
-    report = ShipReport(
-        tool_version=__version__,
-        run=_run_record(
-            identity,
-            started,
-            clock,
-            clock.monotonic() - began,
-            resumes=dead.id if dead else None,
-            interrupted_by=result.interrupted.message if result.interrupted else None,
-        ),
-        targets=result.targets,
-        sites=(*result.sites, *left_out_records([shipment.name for shipment in shipments])),
-        bake_files=_file_records(plan.files),
-        site_files=_file_records([site.path for site in sites if site.path]),
-        warnings=(*(warning.message for warning in plan.warnings), *warnings),
-        error=result.error,
-        interrupted_code=result.interrupted.exit_code if result.interrupted else None,
-    )
-    report = redactor.value(frame.conclude(report))
-    log_end(log, report)
-    problems = [log.problem] if log.problem else []
-    if not result.interrupted:
-        try:
-            journal.note("end", code=int(report.code))
+            run.journal.note("end", code=int(report.code))
         except CantWriteError as error:
             problems.append(error.message)
-    journal.close()
-    listener.ended(int(report.code))
-    return publish(report, _outlets(choices), runs / identity / "report.json", announcer=announcer, problems=problems)
+    run.journal.close()
+    run.listener.ended(int(report.code))
+    return problems
 
 
 def _outlets(choices: RunChoices) -> Outlets:
