@@ -45,8 +45,7 @@ class Masters:
         Raises SiteTrustError when a host lets nobody in.
         """
         if login.persist_s and not login.ask and is_open(self._of_site(login, site)):
-            # A run before this one opened it and has seen to everything else.
-            self._arranged[login] = False
+            self._arranged[login] = False  # a run before this one opened it and has seen to everything else
             return ["-o", "LogLevel=ERROR", "-o", "ControlMaster=no", "-o", f"ControlPath={self._of_site(login, site)}"]
         if not login.ask:
             return ["-o", "LogLevel=ERROR"] if self._is_arranged(login) else self._automatic(login, site)
@@ -55,6 +54,16 @@ class Masters:
                 self._ask_once(f"{login}", [*ssh_argv(login), *_where(login), "--", login.host, "true"], login, site)
                 return []
             return self._ask_along(login, site)
+
+    def standing(self, login: Login, site: str) -> Path | None:
+        """The socket of this site's connection, if it may stand already, from this run or one before it."""
+        if login.ask or self._arranged.get(login) or (login not in self._arranged and not login.persist_s):
+            return None
+        socket = self._of_site(login, site)
+        if not socket.exists():
+            return None
+        self._arranged[login] = False
+        return socket
 
     def drop(self, login: Login, site: str) -> None:
         """Forget the connection of this site: it broke, or is not needed any more."""

@@ -10,6 +10,7 @@ from hpcbake.adapters.processes import feed_program, run_program
 from hpcbake.adapters.remote_script import Envelope, parse_answer
 from hpcbake.adapters.ssh_config import ssh_argv
 from hpcbake.adapters.ssh_masters import MASTERS, Masters
+from hpcbake.adapters.ssh_mux import run_over_master
 from hpcbake.catalogue.causes import find_cause
 from hpcbake.errors import SiteTrustError, SiteUnreachableError
 from hpcbake.model.ports import Outcome
@@ -17,7 +18,7 @@ from hpcbake.model.site import Login, Site
 
 
 class OpenSshNode:
-    """A Node whose every script is one `ssh` call, all of them over one connection."""
+    """A Node whose first script is a call of `ssh`, and whose others go over the connection that it has opened."""
 
     def __init__(self, site: Site, masters: Masters = MASTERS) -> None:
         self.name = site.name
@@ -27,7 +28,12 @@ class OpenSshNode:
 
     def run_script(self, script: str, *, timeout_s: float, secret_stdin: bytes = b"") -> Outcome:
         call = script_call(self._login, script, secret_stdin)
-        outcome = run_program(self._argv(call.command), timeout_s=timeout_s, stdin=call.envelope.content)
+        standing = self._masters.standing(self._login, self.name)
+        outcome = (
+            run_over_master(standing, call.command, call.envelope.content, timeout_s=timeout_s) if standing else None
+        )
+        if outcome is None:
+            outcome = run_program(self._argv(call.command), timeout_s=timeout_s, stdin=call.envelope.content)
         return self._answer(call.envelope, outcome)
 
     def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:

@@ -739,6 +739,48 @@ def test_a_connection_is_kept_for_the_next_run(way: Way, monkeypatch: pytest.Mon
         shutil.rmtree(runtime)
 
 
+def standing_node(way: Way, monkeypatch: pytest.MonkeyPatch) -> OpenSshNode:
+    """A node whose connection stands, on a machine that has no ssh any more."""
+    node = OpenSshNode(way.site(), Masters())
+    assert node.run_script("echo here", timeout_s=20).stdout == "here\n"
+    monkeypatch.setenv("PATH", str(way.folder / "nowhere"))
+    return node
+
+
+def test_where_a_connection_stands_no_ssh_is_started(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is as with ssh: both streams, the exit code, input of any length, input that nobody reads."""
+    server = known_server(way)
+    node = standing_node(way, monkeypatch)
+    outcome = node.run_script("echo out; echo err >&2; exit 7", timeout_s=20)
+    assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (7, "out\n", "err\n")
+    much = b"0123456789abcde\n" * 100_000
+    assert node.run_script("cat", timeout_s=60, secret_stdin=much).stdout.encode() == much
+    assert node.run_script("head -c 10", timeout_s=60, secret_stdin=much).stdout == "0123456789"
+    assert len(node.run_script("yes | head -c 3000000 >&2; yes | head -c 3000000", timeout_s=60).stderr) == 3_000_000
+    assert server.logins() == 1
+    monkeypatch.undo()
+    node.close()
+
+
+def test_over_a_standing_connection_no_silence_is_waited_out(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the deadline the session is closed; a connection that breaks is told at once."""
+    server = known_server(way)
+    node = standing_node(way, monkeypatch)
+    began = time.monotonic()
+    with pytest.raises(SiteUnreachableError, match="no answer for 1 s"):
+        node.run_script("sleep 60", timeout_s=1)
+    assert time.monotonic() - began < 15
+    monkeypatch.undo()
+    node = standing_node(way, monkeypatch)
+    monkeypatch.undo()
+    breaker = threading.Timer(1, server.break_connections)
+    breaker.start()
+    with pytest.raises(SiteUnreachableError, match="the connection broke"):
+        node.run_script("sleep 60", timeout_s=50)
+    breaker.join()
+    assert time.monotonic() - began < 30
+
+
 def test_a_folder_of_somebody_else_holds_no_sockets(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the folder of kept connections is open to others, another one is made."""
     known_server(way)
