@@ -90,7 +90,15 @@ class FakeSite:
             return failed("untested")
         return answer or Outcome(0, "\n".join(getattr(self, f"_{kind}")(values)) + "\n")
 
-    def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
+    def send_file(
+        self,
+        source: Path,
+        script: str,
+        *,
+        timeout_s: float,
+        stall_s: float = 60.0,
+        on_sent: Callable[[int], None] | None = None,
+    ) -> Outcome:
         return self.run_script(script, timeout_s=timeout_s)
 
     def close(self) -> None:

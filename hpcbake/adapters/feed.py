@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -11,14 +12,21 @@ from hpcbake.errors import CantWriteError
 
 #: More at once only waits in a buffer: a channel's window is larger, and a hung peer is noticed later.
 PIECE_BYTES = 256 * 1024
+_TOLD_EVERY_S = 1.0
 
 
 class Feed:
-    """Bytes on their way out. `rest()` is the next piece, empty at the end; `advance` says how much of it went."""
+    """Bytes on their way out. `rest()` is the next piece, empty at the end; `advance` says how much of it went.
 
-    def __init__(self, head: bytes, file: BinaryIO | None = None) -> None:
+    `on_sent` hears of the file's bytes that have gone: of none at the beginning, of all at the end, and every second.
+    """
+
+    def __init__(self, head: bytes, file: BinaryIO | None = None, on_sent: Callable[[int], None] | None = None) -> None:
         self._piece = memoryview(head)
         self._file = file
+        self._head_bytes = len(head)
+        self._on_sent = on_sent if file is not None else None
+        self._told_at = 0.0
         self.sent_bytes = 0
 
     def rest(self) -> memoryview:
@@ -30,23 +38,31 @@ class Feed:
                 raise _unreadable(Path(self._file.name), error) from error
             if not self._piece:
                 self._file = None
+                self._tell(at_least_s=0.0)
         return self._piece[:PIECE_BYTES]
 
     def advance(self, count: int) -> None:
         """The first `count` bytes of the piece have gone."""
         self._piece = self._piece[count:]
         self.sent_bytes += count
+        self._tell(at_least_s=_TOLD_EVERY_S)
+
+    def _tell(self, *, at_least_s: float) -> None:
+        now = time.monotonic()
+        if self._on_sent is not None and now - self._told_at >= at_least_s:
+            self._told_at = now
+            self._on_sent(max(0, self.sent_bytes - self._head_bytes))
 
 
 @contextmanager
-def open_feed(head: bytes, source: Path) -> Iterator[Feed]:
+def open_feed(head: bytes, source: Path, on_sent: Callable[[int], None] | None = None) -> Iterator[Feed]:
     """A feed of `head` and then this file. Raises CantWriteError when the file cannot be opened."""
     try:
         file = source.open("rb", buffering=0)
     except OSError as error:
         raise _unreadable(source, error) from error
     with file:
-        yield Feed(head, file)
+        yield Feed(head, file, on_sent)
 
 
 def _unreadable(source: Path, error: OSError) -> CantWriteError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from hpcbake.adapters.feed import open_feed
@@ -24,10 +25,18 @@ class LocalNode:
         outcome = run_program(["/bin/sh", "-s"], timeout_s=timeout_s, stdin=envelope.content)
         return self._answer(envelope, outcome)
 
-    def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
+    def send_file(
+        self,
+        source: Path,
+        script: str,
+        *,
+        timeout_s: float,
+        stall_s: float = 60.0,
+        on_sent: Callable[[int], None] | None = None,
+    ) -> Outcome:
         envelope = wrap_fed_script(script)
         argv = ["/bin/sh", "-c", feeding_command(envelope)]
-        with open_feed(envelope.content, source) as feed:
+        with open_feed(envelope.content, source, on_sent) as feed:
             outcome = feed_program(argv, feed, timeout_s=timeout_s, stall_s=stall_s)
         return self._answer(envelope, outcome)
 

@@ -11,6 +11,7 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -75,9 +76,17 @@ class FabricNode:
         call = script_call(self._login, script, secret_stdin)
         return self._run(call, Feed(call.envelope.content), timeout_s=timeout_s, stall_s=timeout_s)
 
-    def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
+    def send_file(
+        self,
+        source: Path,
+        script: str,
+        *,
+        timeout_s: float,
+        stall_s: float = 60.0,
+        on_sent: Callable[[int], None] | None = None,
+    ) -> Outcome:
         call = fed_call(self._login, script)
-        with open_feed(call.envelope.content, source) as feed:
+        with open_feed(call.envelope.content, source, on_sent) as feed:
             return self._run(call, feed, timeout_s=timeout_s, stall_s=stall_s)
 
     def _run(self, call: Call, feed: Feed, *, timeout_s: float, stall_s: float) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from hpcbake.adapters.feed import open_feed
@@ -36,10 +37,18 @@ class OpenSshNode:
             outcome = run_program(self._argv(call.command), timeout_s=timeout_s, stdin=call.envelope.content)
         return self._answer(call.envelope, outcome)
 
-    def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
+    def send_file(
+        self,
+        source: Path,
+        script: str,
+        *,
+        timeout_s: float,
+        stall_s: float = 60.0,
+        on_sent: Callable[[int], None] | None = None,
+    ) -> Outcome:
         call = fed_call(self._login, script)
         argv = self._argv(call.command)
-        with open_feed(call.envelope.content, source) as feed:
+        with open_feed(call.envelope.content, source, on_sent) as feed:
             outcome = feed_program(argv, feed, timeout_s=timeout_s, stall_s=stall_s)
         return self._answer(call.envelope, outcome)
 

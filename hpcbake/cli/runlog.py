@@ -91,6 +91,9 @@ class LoggedListener:
         facts: Mapping[str, object] | None = None,
     ) -> None:
         text = self._redactor.text(text)
+        if status == "moved":
+            self._inner.step(stage, text, site=site, image=image, status=status, facts=facts)
+            return
         level = "error" if status == "failed" else "warning" if text.startswith("warning: ") else "info"
         self._log.write(level, text, stage=stage, site=site, image=image, status=status, **_named(facts or {}))
         self._inner.step(stage, text, site=site, image=image, status=status, facts=facts)

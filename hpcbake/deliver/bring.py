@@ -31,6 +31,8 @@ class Means:
     content_of: Callable[[BuiltImage], str]
     say: Callable[[str], None] = lambda _text: None
     sleep: Callable[[float], None] = time.sleep
+    #: hears how many bytes of a SIF this machine has sent so far
+    on_sent: Callable[[int], None] | None = None
     look: Callable[[str], LoginFacts] | None = None
 
 
@@ -69,4 +71,4 @@ def _go(way: Way, request: DeliverRequest, site: Site, means: Means) -> Deployme
         request = replace(request, converted=converted)
     else:
         request = replace(request, expected_content=means.content_of(request.image))
-    return deliver(request, site, node=means.node, commands=means.commands, sleep=means.sleep)
+    return deliver(request, site, node=means.node, commands=means.commands, sleep=means.sleep, on_sent=means.on_sent)

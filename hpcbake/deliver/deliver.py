@@ -55,8 +55,9 @@ def deliver(
     node: Node,
     commands: RuntimeCommands,
     sleep: Callable[[float], None] = time.sleep,
+    on_sent: Callable[[int], None] | None = None,
 ) -> Deployment:
-    """Bring the digest into the site's store, or find it there.
+    """Bring the digest into the site's store, or find it there. `on_sent` hears of bytes that this machine sends.
 
     Writes nothing when the verified SIF is in place. Raises SiteResourceError, RegistryError, RegistryTempError,
     IntegrityError, BusyError or SiteUnreachableError; whatever is raised, no file has the SIF's name that was not
@@ -70,7 +71,7 @@ def deliver(
         sleep=sleep,
     ):
         with attempt:
-            return _deliver_once(request, site, node, commands)
+            return _deliver_once(request, site, node, commands, on_sent)
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
@@ -149,13 +150,19 @@ def _converted(request: DeliverRequest) -> ConvertedSif:
     return request.converted
 
 
-def _deliver_once(request: DeliverRequest, site: Site, node: Node, commands: RuntimeCommands) -> Deployment:
+def _deliver_once(
+    request: DeliverRequest,
+    site: Site,
+    node: Node,
+    commands: RuntimeCommands,
+    on_sent: Callable[[int], None] | None,
+) -> Deployment:
     secret = b"" if request.credentials is None else "\n".join(request.credentials).encode()
     script = render_deliver_script(request, site, commands)
     # The script ends its own pull; this deadline is for a connection that went silent.
     timeout_s = site.runtime.pull_timeout_s + request.lock_wait_s + 120
     if request.way == "stream":
-        outcome = node.send_file(_converted(request).path, script, timeout_s=timeout_s)
+        outcome = node.send_file(_converted(request).path, script, timeout_s=timeout_s, on_sent=on_sent)
     else:
         outcome = node.run_script(script, timeout_s=timeout_s, secret_stdin=secret)
     said = parse_answer_lines(outcome.stdout)

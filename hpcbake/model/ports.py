@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -45,12 +45,21 @@ class Node(Protocol):
         """
         ...
 
-    def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
+    def send_file(
+        self,
+        source: Path,
+        script: str,
+        *,
+        timeout_s: float,
+        stall_s: float = 60.0,
+        on_sent: Callable[[int], None] | None = None,
+    ) -> Outcome:
         """Run `script` as `run_script` does, with the bytes of the local file `source` as its standard input.
 
         The script puts them where they belong (`cat >part`) and proves them (sha256, size): what arrived is not known
         here. It may end without having read them all. Ends at the deadline, and earlier when nothing of the file is
-        taken for `stall_s`. Raises CantWriteError when `source` cannot be read, else as `run_script`.
+        taken for `stall_s`. `on_sent` hears now and then how many bytes of it have gone. Raises CantWriteError when
+        `source` cannot be read, else as `run_script`.
         """
         ...
 

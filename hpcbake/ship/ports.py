@@ -50,7 +50,8 @@ class World:
 class Listener(Protocol):
     """Hears what happens, from any thread. `site` and `image` are empty where they do not apply.
 
-    `status` is begin, note, done or failed; `facts` are for programs: bytes, seconds, job, state, outcome.
+    `status` is begin, note, moved, done or failed; `facts` are for programs: bytes, seconds, job, state, outcome.
+    moved comes every second while this machine sends, for whoever shows it as it is now: no log wants it.
     """
 
     def step(

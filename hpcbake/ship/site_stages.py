@@ -78,6 +78,7 @@ def deliver(at: AtSite, item: ImageProgress, node: SiteNode) -> StepResult:
             content_of=at.world.content_of,
             say=lambda text: at.say("deliver", text, item),
             sleep=at.world.clock.sleep,
+            on_sent=lambda count: at.say("deliver", "sending", item, status="moved", facts={"bytes_moved": count}),
             look=lambda registry: at.foresight.login_facts(registry, node),
         ),
         wanted=settings.way or at.site.runtime.way,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,8 +69,16 @@ class WrappedNode:
         self.node = node
         self.name = node.name
 
-    def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
-        return self.node.send_file(source, script, timeout_s=timeout_s, stall_s=stall_s)
+    def send_file(
+        self,
+        source: Path,
+        script: str,
+        *,
+        timeout_s: float,
+        stall_s: float = 60.0,
+        on_sent: Callable[[int], None] | None = None,
+    ) -> Outcome:
+        return self.node.send_file(source, script, timeout_s=timeout_s, stall_s=stall_s, on_sent=on_sent)
 
     def close(self) -> None:
         self.node.close()

@@ -565,8 +565,10 @@ def test_a_file_arrives_as_it_is(way: Way, make_node: NodeMaker, size: int) -> N
     known_server(way)
     content = (b"\0\xff\r\n\x04~.\n" * (size // 8 + 1))[:size]
     script = f"cd '{way.folder}' && {TAKE}; exit 3"
-    outcome = way.node(make_node).send_file(_file(way, content), script, timeout_s=60)
+    told: list[int] = []
+    outcome = way.node(make_node).send_file(_file(way, content), script, timeout_s=60, on_sent=told.append)
     assert outcome.exit_code == 3
+    assert (told[0], told[-1]) == (0, size)
     assert outcome.stdout.split()[:2] == [str(size), hashlib.sha256(content).hexdigest()]
     assert (way.folder / "part").read_bytes() == content
 

@@ -74,6 +74,31 @@ def test_both_sites_receive_the_image_by(way: str, built: Chain) -> None:
     assert outcomes(again) == {"alder": "unchanged", "birch": "unchanged"}
 
 
+def test_what_this_machine_sends_is_told_while_it_goes(built: Chain) -> None:
+    """From nothing to all bytes of the SIF, for programs and the live table; a log has no line of it."""
+    reference = at_root(built, "told", way="stream")
+    report = deliver(built, reference, "--progress", "rawjson")
+    assert outcomes(report) == {"alder": "ok", "birch": "ok"}, report["errors"]
+    events = [json.loads(line) for line in report["stderr"].splitlines() if line.startswith("{")]
+    for site in SITES:
+        moved = [
+            event["facts"]["bytes_moved"]
+            for event in events
+            if (event.get("site"), event.get("status")) == (site, "moved")
+        ]
+        size = next(
+            event["facts"]["bytes"]
+            for event in events
+            if event.get("site") == site and "bytes" in event.get("facts", {})
+        )
+        assert (moved[0], moved[-1]) == (0, size)
+        assert moved == sorted(moved)
+    (log,) = (built.folder / "state/runs" / report["run"]["id"]).glob("log.jsonl")
+    assert '"moved"' not in log.read_text()
+    plain = deliver(built, at_root(built, "told-plainly", way="stream"), "--progress", "plain")
+    assert "sending" not in plain["stderr"]
+
+
 def load(site: str) -> str:
     return "" if site == "alder" else ". /etc/profile; module load apptainer;"
 

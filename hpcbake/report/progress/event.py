@@ -23,7 +23,7 @@ class Times(Protocol):
 
 @dataclass(frozen=True)
 class Event:
-    """A step of a run. `status` is begin, note, done or failed; site and image are empty where they do not apply."""
+    """A step of a run. `status` is begin, note, moved, done or failed; site and image are empty where none is meant."""
 
     stage: str
     text: str

@@ -13,7 +13,8 @@ class PlainProgress(Progress):
     """For logs, cron, pipes and terminals that cannot move their cursor."""
 
     def hear(self, event: Event) -> None:
-        self.write(plain_line(event))
+        if event.status != "moved":
+            self.write(plain_line(event))
 
 
 class QuietProgress(Progress):

@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from hpcbake.report.progress.event import Event, Progress, Times
 
 PROGRESS_SCHEMA_NAME = "hpcbake.progress/1"
-STATUSES = ("begin", "note", "done", "failed")
+STATUSES = ("begin", "note", "moved", "done", "failed")
 
 
 class RawJsonProgress(Progress):

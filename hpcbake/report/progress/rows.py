@@ -28,6 +28,8 @@ class Row:
     bytes_to_move: int = 0
     bytes_moved: int = 0
     moved_s: float = 0.0
+    #: when this machine began to send: the rate is not that of a conversion
+    sending_began_s: float | None = None
     job: str = ""
     job_state: str = ""
 
@@ -91,10 +93,13 @@ def _take_facts(row: Row, facts: Mapping[str, object], elapsed_s: float) -> None
     if isinstance(to_move, int):
         row.bytes_to_move = to_move
     if isinstance(moved, int):
-        row.bytes_moved, row.moved_s = moved, elapsed_s - row.stage_began_s
+        if row.sending_began_s is None:
+            row.sending_began_s = elapsed_s
+        row.bytes_moved, row.moved_s = moved, elapsed_s - row.sending_began_s
     seconds = facts.get("seconds")
     if isinstance(whole, int) and facts.get("outcome") == "ok":
         row.bytes_moved = row.bytes_to_move = whole
-        row.moved_s = float(seconds) if isinstance(seconds, int | float) else 0.0
+        if row.sending_began_s is None:
+            row.moved_s = float(seconds) if isinstance(seconds, int | float) else 0.0
     if facts.get("job"):
         row.job, row.job_state = str(facts["job"]), one_line(str(facts.get("state") or ""))

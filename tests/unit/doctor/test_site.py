@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,15 @@ class Silent:
         assert "sbatch --test-only" not in script
         return Outcome(0, "user me\nlate store\n")
 
-    def send_file(self, source: Path, script: str, *, timeout_s: float, stall_s: float = 60.0) -> Outcome:
+    def send_file(
+        self,
+        source: Path,
+        script: str,
+        *,
+        timeout_s: float,
+        stall_s: float = 60.0,
+        on_sent: Callable[[int], None] | None = None,
+    ) -> Outcome:
         raise AssertionError
 
     def close(self) -> None: ...

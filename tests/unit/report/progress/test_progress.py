@@ -184,8 +184,11 @@ def test_a_row_tells_stage_bytes_rate_job_and_time() -> None:
     rows.hear(event("check", "…", status="begin"))
     rows.hear(event("deliver", "…", status="begin", facts={"bytes_to_move": 25_700_000}, elapsed_s=1.0))
     assert "of 25.7 MB" in shown(rows)[1]
-    rows.hear(event("deliver", "sending", facts={"bytes_moved": 5_000_000}, elapsed_s=3.0))
-    assert "5.0 MB/25.7 MB 2.5 MB/s" in shown(rows)[1]
+    rows.hear(event("deliver", "sending", status="moved", facts={"bytes_moved": 0}, elapsed_s=3.0))
+    assert "of 25.7 MB" in shown(rows)[1]
+    rows.hear(event("deliver", "sending", status="moved", facts={"bytes_moved": 5_000_000}, elapsed_s=5.0))
+    assert "5.0 MB/25.7 MB 2.5 MB/s" in shown(rows)[1], "the rate of sending, not of what came before it"
+    rows.hear(event("deliver", "sending", status="moved", facts={"bytes_moved": 20_000_000}, elapsed_s=7.0))
     rows.hear(event("deliver", "ok", status="done", facts={"bytes": 20_000_000, "seconds": 4.0, "outcome": "ok"}))
     rows.hear(event("smoke", "cpu running", facts={"job": "123", "state": "RUNNING"}, elapsed_s=6.0))
     assert re.match(r"alder +app +smoke +10s +20\.0 MB 5\.0 MB/s +123 RUNNING +cpu running", shown(rows)[1])
