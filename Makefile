@@ -67,16 +67,16 @@ test: check stand docs
 	@$(MAKE) --no-print-directory alone
 
 sites: setup
-	$(BIN)/pytest -m "lab and not siteless and not alone" tests/integration
+	$(BIN)/pytest --durations=12 -m "lab and not siteless and not alone" tests/integration
 
 faults: setup
-	$(BIN)/pytest -m "lab and not alone" tests/faults
+	$(BIN)/pytest --durations=12 -m "lab and not alone" tests/faults
 
 siteless: setup
-	$(BIN)/pytest -m "not lab or siteless" tests/integration
+	$(BIN)/pytest --durations=12 -m "not lab or siteless" tests/integration
 
 alone: setup
-	$(BIN)/pytest -m "lab and alone" tests/integration tests/faults
+	$(BIN)/pytest --durations=12 -m "lab and alone" tests/integration tests/faults
 
 lab: install
 	$(BIN)/hpcbake lab up
