@@ -95,7 +95,7 @@ def test_nothing_else_is_run(gated: Path, words: tuple[str, ...]) -> None:
     assert b"hpcbake-gate refuses: " in done.stderr
 
 
-@pytest.mark.parametrize("words", [("-tt", "alder", "bash"), ("-s", "alder", "sftp"), ("-N", "-A", "-tt", "alder")])
+@pytest.mark.parametrize("words", [("-tt", "alder", "bash"), ("-s", "alder", "sftp"), ("-A", "-tt", "alder")])
 def test_no_terminal_and_no_subsystem(gated: Path, words: tuple[str, ...]) -> None:
     """A terminal is refused by sshd (`restrict`), and a subsystem comes to the gate as any other command."""
     done = call(gated, *words, given=b"id\n")
