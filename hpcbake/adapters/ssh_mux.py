@@ -15,7 +15,8 @@ import selectors
 import socket
 import struct
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
+from io import FileIO
 from pathlib import Path
 
 from hpcbake.model.ports import Outcome
@@ -84,25 +85,24 @@ def _greet(control: socket.socket) -> None:
         raise _NotOursError
 
 
-def _ask(control: socket.socket, command: str, stack: ExitStack) -> tuple[int, int, int]:
-    """Ask for a session: our ends of the command's standard input, output and error. The last byte makes it whole."""
-    ours, theirs = [], []
-    for is_input in (True, False, False):
-        reader, writer = os.pipe()
-        ours.append(writer if is_input else reader)
-        theirs.append(reader if is_input else writer)
-    try:
-        for end in ours:
-            stack.callback(_close, end)
+def _ask(control: socket.socket, command: str, stack: ExitStack) -> tuple[FileIO, FileIO, FileIO]:
+    """Ask for a session: our ends of the command's standard input, output and error. The last byte makes it whole.
+
+    They are files, not numbers: a number that is closed twice may be another thread's file the second time.
+    """
+    with ExitStack() as theirs:
+        ours, given = [], []
+        for is_input in (True, False, False):
+            reader, writer = os.pipe()
+            own, other = (writer, reader) if is_input else (reader, writer)
+            ours.append(stack.enter_context(FileIO(own, "wb" if is_input else "rb")))
+            given.append(theirs.enter_context(FileIO(other, "rb" if is_input else "wb")))
         no_terminal, no_x11, no_agent, no_subsystem = 0, 0, 0, 0
         head = struct.pack(">II", _NEW_SESSION, _REQUEST) + _text("")
         flags = struct.pack(">IIIII", no_terminal, no_x11, no_agent, no_subsystem, _NO_ESCAPE)
         _send(control, head + flags + _text("") + _text(command))
-        for end in theirs:
-            control.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [end]))])
-    finally:
-        for end in theirs:
-            os.close(end)
+        for end in given:
+            control.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [end.fileno()]))])
     return ours[0], ours[1], ours[2]
 
 
@@ -117,14 +117,14 @@ def _expect_session(control: socket.socket) -> None:
 class _Exchange:
     """Sends what there is to send and takes in both streams and the exit code, whichever comes first."""
 
-    def __init__(self, control: socket.socket, streams: tuple[int, int, int], content: bytes) -> None:
+    def __init__(self, control: socket.socket, streams: tuple[FileIO, FileIO, FileIO], content: bytes) -> None:
         self.out, self.err = bytearray(), bytearray()
         self._control, self._input = control, streams[0]
         self._left = memoryview(content)
         self._told = bytearray()
         self._code: int | None = None
         self._selector = selectors.DefaultSelector()
-        os.set_blocking(self._input, False)
+        os.set_blocking(self._input.fileno(), False)
         self._selector.register(self._input, selectors.EVENT_WRITE, self._write)
         for stream, taken in zip(streams[1:], (self.out, self.err), strict=True):
             self._selector.register(stream, selectors.EVENT_READ, taken)
@@ -140,7 +140,7 @@ class _Exchange:
                     return _LATE
                 for key, _ in ready:
                     if isinstance(key.data, bytearray):
-                        self._take(key.fd, key.data)
+                        self._take(key, key.data)
                     else:
                         key.data()
         return _BROKEN if self._code is None else self._code
@@ -148,20 +148,20 @@ class _Exchange:
     def _write(self) -> None:
         try:
             if self._left:
-                self._left = self._left[os.write(self._input, self._left[:_PIECE_BYTES]) :]
+                self._left = self._left[os.write(self._input.fileno(), self._left[:_PIECE_BYTES]) :]
         except BlockingIOError:
             return
         except OSError:  # a command that ends without having read everything is no error
             self._left = self._left[:0]
         if not self._left:
             self._selector.unregister(self._input)
-            _close(self._input)
+            self._input.close()
 
-    def _take(self, stream: int, taken: bytearray) -> None:
-        piece = os.read(stream, _PIECE_BYTES)
+    def _take(self, key: selectors.SelectorKey, taken: bytearray) -> None:
+        piece = os.read(key.fd, _PIECE_BYTES)
         taken.extend(piece)
         if not piece:
-            self._selector.unregister(stream)
+            self._selector.unregister(key.fileobj)
 
     def _hear(self) -> None:
         """What the master says meanwhile: the exit code; it hangs up when the session is over."""
@@ -209,8 +209,3 @@ def _decoded(content: bytearray) -> str:
 def _text(text: str) -> bytes:
     content = text.encode()
     return struct.pack(">I", len(content)) + content
-
-
-def _close(descriptor: int) -> None:
-    with suppress(OSError):
-        os.close(descriptor)

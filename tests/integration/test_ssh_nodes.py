@@ -764,6 +764,31 @@ def test_where_a_connection_stands_no_ssh_is_started(way: Way, monkeypatch: pyte
     node.close()
 
 
+def test_threads_do_not_close_each_others_files(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many scripts at the same time, each with streams of its own, while others come and go."""
+    known_server(way)
+    node = standing_node(way, monkeypatch)
+    wrong: list[object] = []
+
+    def work(name: int) -> None:
+        try:
+            for number in range(25):
+                said = node.run_script(f"cat; echo {name}-{number}", timeout_s=60, secret_stdin=b"given\n")
+                if said.stdout != f"given\n{name}-{number}\n":
+                    wrong.append(said)
+        except Exception as error:  # noqa: BLE001  (whatever it is: a thread must not lose it)
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(6)]  # sshd takes 10 at a time
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    monkeypatch.undo()
+    node.close()
+
+
 def test_over_a_standing_connection_no_silence_is_waited_out(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the deadline the session is closed; a connection that breaks is told at once."""
     server = known_server(way)
