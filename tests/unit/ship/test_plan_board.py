@@ -11,7 +11,7 @@ import pytest
 from hpcbake.errors import SiteUnreachableError
 from hpcbake.ship.forecast import SiteForecast
 from hpcbake.ship.plan_board import PlanBoard
-from tests.unit.ship.test_ship import Run, outcomes, until
+from tests.unit.ship.test_ship import Run, outcomes, record, until
 
 pytestmark = pytest.mark.stand
 
@@ -72,6 +72,21 @@ def test_an_unchanged_site_is_so_in_plan_and_run(tmp_path: Path) -> None:
     assert outcomes(run.ship())["alder"] == "unchanged"
     assert shown.actions["alder"] == ["unchanged"]
     assert run.sites["alder"].heard == ["survey"]
+
+
+def test_a_run_that_ends_delivered_foresees_no_job(tmp_path: Path) -> None:
+    """It is settled by the SIF alone, and needs no smoke test."""
+    run = Run(tmp_path)
+    run.until = "deliver"
+    run.tests = {"app": ()}
+    run.show_plan = shown = Shown(run)
+    first = run.ship()
+    assert (shown.actions["alder"], outcomes(first)["alder"]) == (["create"], "ok")
+    run.sites["alder"].heard.clear()
+    second = run.ship()
+    assert (shown.actions["alder"], outcomes(second)["alder"]) == (["unchanged"], "unchanged")
+    assert run.sites["alder"].heard == ["survey"]
+    assert [stage.name for stage in record(second).stages] == ["check", "deliver"]
 
 
 def test_a_site_that_hangs_holds_up_neither_plan_nor_work(tmp_path: Path) -> None:
