@@ -97,7 +97,14 @@ def render_sarif(image: ScannedImage, reports: Sequence[CompatReport], version: 
     ]
     runs = [
         {
-            "tool": {"driver": {"name": "hpcbake check", "semanticVersion": version, "rules": rules}},
+            "tool": {
+                "driver": {
+                    "name": "hpcbake check",
+                    "semanticVersion": version,
+                    "informationUri": "https://github.com/hpcbake/hpcbake",
+                    "rules": rules,
+                }
+            },
             "automationDetails": {"id": f"hpcbake/{report.site}/{image.digest or 'local'}"},
             "properties": {"site": report.site, "image": image.name, "verdict": report.verdict.value},
             "results": [_sarif_result(finding) for finding in report.findings],
@@ -162,7 +169,8 @@ def _sarif_result(finding: Finding) -> dict[str, object]:
         "message": {"text": f"{printable(finding.message)}. {printable(finding.remedy)}".strip()},
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": {"uri": _uri(path)}},
+                # A binary has no lines; code hosts leave out what names none.
+                "physicalLocation": {"artifactLocation": {"uri": _uri(path)}, "region": {"startLine": 1}},
                 "logicalLocations": [{"fullyQualifiedName": printable(finding.origin)}] if finding.origin else [],
             }
             for path in places

@@ -91,7 +91,12 @@ def report_as_sarif(report: LintReport) -> dict[str, JsonValue]:
     results: list[JsonValue] = []
     results += [_sarif_result(finding) for finding in report.findings]
     results += [{**_sarif_result(finding), "suppressions": [{"kind": "inSource"}]} for finding in report.silenced]
-    driver: dict[str, JsonValue] = {"name": "hpcbake lint", "version": __version__, "rules": rules}
+    driver: dict[str, JsonValue] = {
+        "name": "hpcbake lint",
+        "version": __version__,
+        "informationUri": "https://github.com/hpcbake/hpcbake",
+        "rules": rules,
+    }
     return {"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
 
 
