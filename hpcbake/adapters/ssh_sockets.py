@@ -13,12 +13,16 @@ import socket as socketlib
 import stat
 import tempfile
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from hpcbake.model.site import Login
 
 _HOST_KEY = re.compile(r"^debug1: Server host (?:key|certificate): \S+ (SHA256:[A-Za-z0-9+/]{43})", re.MULTILINE)
+
+#: A connection that is only being opened has a log and no socket yet.
+_KEEP_NOTES_S = 24 * 3600.0
 
 #: How the lines begin in which ssh tells of itself at this level, and complains of nothing.
 _TOLD_BESIDES = ("debug", "OpenSSH_", "Authenticated to ", "Authenticating to ")
@@ -56,8 +60,18 @@ def _kept_folder() -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         seen = folder.lstat()
         if stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid() and not seen.st_mode & 0o077:
+            _clear_notes(folder)
             return folder
     return Path(tempfile.mkdtemp(prefix="hpcbake-ssh-", dir=_runtime_folder()))
+
+
+def _clear_notes(folder: Path) -> None:
+    """Forget what lies beside connections that have gone: ssh takes its socket away, and knows nothing of our notes."""
+    long_ago = time.time() - _KEEP_NOTES_S
+    for path in folder.iterdir():
+        with suppress(OSError):
+            if path.suffix and not path.with_suffix("").exists() and path.stat().st_mtime < long_ago:
+                path.unlink()
 
 
 def _config_stamp(login: Login) -> str:

@@ -23,7 +23,9 @@ from hpcbake.adapters.local import LocalNode
 from hpcbake.adapters.ssh_fabric import FabricNode
 from hpcbake.adapters.ssh_masters import Masters
 from hpcbake.adapters.ssh_openssh import OpenSshNode
+from hpcbake.adapters.ssh_sockets import SocketFolder
 from hpcbake.errors import CantWriteError, HpcbakeError, SiteTrustError, SiteUnreachableError
+from hpcbake.model.site import Login
 from tests.integration.sshd import Sshd, fingerprint_of, free_port, make_key, public_key, require_sshd
 from tests.integration.way import NodeMaker, Way, known_server
 
@@ -806,6 +808,20 @@ def test_over_a_standing_connection_no_silence_is_waited_out(way: Way, monkeypat
         node.run_script("sleep 60", timeout_s=50)
     breaker.join()
     assert time.monotonic() - began < 30
+
+
+def test_notes_of_connections_that_have_gone_are_cleared_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a day; beside a connection that stands they stay."""
+    with tempfile.TemporaryDirectory(prefix="rt-") as runtime:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        folder = Path(runtime, f"hpcbake-ssh-{os.getuid()}")
+        folder.mkdir(mode=0o700)
+        for name in ("gone.key", "gone.jumps", "new.log", "there.key", "there"):
+            (folder / name).touch()
+            if name != "new.log":
+                os.utime(folder / name, (1, 1))
+        SocketFolder().path("x", Login("x", transport="openssh", persist_s=60.0))
+        assert sorted(path.name for path in folder.iterdir()) == ["new.log", "there", "there.key"]
 
 
 def test_a_folder_of_somebody_else_holds_no_sockets(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
