@@ -798,16 +798,17 @@ def test_over_a_standing_connection_no_silence_is_waited_out(way: Way, monkeypat
     began = time.monotonic()
     with pytest.raises(SiteUnreachableError, match="no answer for 1 s"):
         node.run_script("sleep 60", timeout_s=1)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 40
     monkeypatch.undo()
     node = standing_node(way, monkeypatch)
     monkeypatch.undo()
+    began = time.monotonic()
     breaker = threading.Timer(1, server.break_connections)
     breaker.start()
     with pytest.raises(SiteUnreachableError, match="the connection broke"):
-        node.run_script("sleep 60", timeout_s=50)
+        node.run_script("sleep 60", timeout_s=59)
     breaker.join()
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 55
 
 
 def test_notes_of_connections_that_have_gone_are_cleared_away(monkeypatch: pytest.MonkeyPatch) -> None:
