@@ -15,8 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import platformdirs
-
+from hpcbake.adapters.keptfiles import user_cache_folder
 from hpcbake.errors import CantWriteError
 from hpcbake.model.ports import KeptSif
 
@@ -34,7 +33,7 @@ class SifFolder:
     @classmethod
     def of_user(cls, environ: Mapping[str, str]) -> SifFolder:
         """The folder in `$HPCBAKE_CACHE_DIR`, or in the user's cache folder."""
-        return cls(Path(environ.get("HPCBAKE_CACHE_DIR") or platformdirs.user_cache_dir("hpcbake")) / "sif")
+        return cls(user_cache_folder(environ) / "sif")
 
     @contextmanager
     def work_on(self, name: str) -> Iterator[Path]:

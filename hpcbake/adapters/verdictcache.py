@@ -58,7 +58,7 @@ class VerdictCache:
 
 
 def judging_code(package: Path) -> str:
-    """The checksum of the code that judges. Raises OSError where it is no files."""
+    """The checksum of the code that judges; of the version alone where that lies in an archive."""
     checksum = hashlib.sha256(hpcbake.__version__.encode())
     for name in _JUDGES:
         # os.walk: on this way of every run, pathlib's patterns would take ten times as long.

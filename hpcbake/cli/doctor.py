@@ -109,6 +109,7 @@ def _questions_here(references: Sequence[ImageReference], site_configs: Path) ->
 def _folders() -> Folders:
     import platformdirs
 
+    from hpcbake.adapters.keptfiles import user_cache_folder
     from hpcbake.cli.configuration import state_folder
     from hpcbake.doctor import Folders
 
@@ -116,8 +117,7 @@ def _folders() -> Folders:
         state = str(state_folder(os.environ))
     except ConfigError:  # a wrong config file is a fact of its own
         state = platformdirs.user_state_dir("hpcbake")
-    cache = os.environ.get("HPCBAKE_CACHE_DIR") or platformdirs.user_cache_dir("hpcbake")
-    return Folders(state, cache, tempfile.gettempdir())
+    return Folders(state, str(user_cache_folder(os.environ)), tempfile.gettempdir())
 
 
 def _settings() -> tuple[str, str]:

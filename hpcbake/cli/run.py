@@ -126,7 +126,7 @@ def perform_run(
     announcer = Announcer(project.notifications if choices.announces else Notifications())
     announcer.begin(run.record())
     world, places, warnings = _make_run_world(
-        run, shipments, sites, project, choices, allow, is_built=images is not None
+        run, shipments, sites, project, choices, folder, allow, is_built=images is not None
     )
     settings = _ship_settings(run, shipments, project, choices, folder, is_built=images is not None)
     run.listener.begun(run.identity, run.resumes)
@@ -208,12 +208,12 @@ def _make_run_world(
     sites: Sequence[Site],
     project: Project,
     choices: RunChoices,
+    folder: Path,
     allow: Sequence[str],
     *,
     is_built: bool,
 ) -> tuple[World, list[str], list[str]]:
     """The world of this run; where each platform is built; and what is to be warned of."""
-    folder = Path.cwd()
     world = make_world(
         os.environ,
         folder=folder,
