@@ -239,12 +239,16 @@ def _ship(choices: NightChoices, project: Project, sites: Sequence[Site]) -> int
     )
     frame = Frame(night.adapt, night.conclude)
     code = perform_run(plan, shipments, sites, project, choices.run, frame=frame)
-    if code == 0:
+
+    def clear_registry() -> list[str]:
+        if code != 0:
+            return []
         plain_http = frozenset(host for site in sites for host in site.runtime.plain_http)
         registry = RegistryClient.from_environment(os.environ, plain_http=plain_http)
-        for problem in night.clear_registry(registry, keep=project.retention.releases):
-            click.echo(f"warning: {printable(problem)}", err=True)
-    return clear_after(code, [site for site in sites if site.name not in night.unreachable], project.retention)
+        return [printable(problem) for problem in night.clear_registry(registry, keep=project.retention.releases)]
+
+    reached = [site for site in sites if site.name not in night.unreachable]
+    return clear_after(code, reached, project.retention, before=clear_registry)
 
 
 def _wait(jitter_s: float, choices: NightChoices) -> None:

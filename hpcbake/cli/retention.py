@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -33,14 +33,20 @@ class ServedSites:
         return report
 
 
-def clear_after(code: int, sites: Sequence[Site], retention: Retention) -> int:
-    """Clear these sites unless a signal has ended the run; the run's code, whatever becomes of that."""
+def clear_after(
+    code: int, sites: Sequence[Site], retention: Retention, *, before: Callable[[], Sequence[str]] = tuple
+) -> int:
+    """Clear these sites unless a signal has ended the run; the run's code, whatever becomes of that.
+
+    The report has been published: a signal that comes now ends the clearing up, which the next run takes up, and what
+    the report says of the run stays true. `before` clears something else first and gives what went wrong there, in lines.
+    """
     if code > 128:
         return code
     with signals_raise():
         try:
-            for problem in clear_up(sites, retention):
+            for problem in (*before(), *clear_up(sites, retention)):
                 click.echo(f"warning: {problem}", err=True)
         except InterruptedByUserError as stopped:
-            return code or int(stopped.exit_code)
+            click.echo(f"note: {stopped.message}: the run was over; the next one clears up what is left", err=True)
     return code

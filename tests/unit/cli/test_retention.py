@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from hpcbake.cli.retention import ServedSites, clear_after
 from hpcbake.model.site import Login, Site, Slurm, Store
@@ -46,3 +50,26 @@ def test_a_store_that_is_empty_or_not_there_is_no_trouble(tmp_path: Path) -> Non
         for name in ("empty", "missing")
     ]
     assert clear_after(3, sites, Retention(releases=1)) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_after_the_report_changes_no_result(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report has said how the run ended; who reads the exit code must read the same."""
+    kept = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    seen: list[object] = []
+    monkeypatch.setattr("hpcbake.cli.retention.clear_up", lambda *_: seen.append("went on") or [])
+
+    def clear_registry() -> list[str]:
+        os.kill(os.getpid(), number)
+        seen.append("went on")
+        return []
+
+    try:
+        assert clear_after(3, SITES, Retention(releases=1), before=clear_registry) == 3
+    finally:
+        for each, handler in kept.items():
+            signal.signal(each, handler)
+    assert seen == []
+    assert f"{number.name}: the run was over; the next one clears up what is left" in capsys.readouterr().err
