@@ -170,7 +170,7 @@ class Tree:
             if is_folder:
                 self.root.mode = entry.mode
             return
-        folder = self._folders.get(parent_path)
+        folder = self._folders.get(parent_path) if parent_path else self.root
         if folder is None:
             folder = self._folder(parent_path, layer)
         existing = folder.children.get(name)
@@ -213,32 +213,30 @@ class Tree:
         )
 
     def _folder(self, path: str, layer: int) -> Folder:
-        """The folder that `path` leads to, by way of the folder above it, which is mostly known."""
-        above, _, name = path.rpartition("/")
-        parent = (self._folders.get(above) if above else self.root) if path else None
-        child = parent.children.get(name) if parent else None
-        folder = child if isinstance(child, Folder) else self._make_folder(path, layer)
-        self._folders[path] = folder
+        """The folder that `path` leads to, made as needed with those above it; links are followed inside the root."""
+        todo = []
+        folder: Folder | None = None
+        while folder is None:
+            todo.append(path)
+            path = path.rpartition("/")[0]
+            folder = self._folders.get(path) if path else self.root
+        for path in reversed(todo):
+            folder = self._folders[path] = self._subfolder(folder, path, layer)
         return folder
 
-    def _make_folder(self, path: str, layer: int) -> Folder:
-        """The folder that `path` leads to, made as needed; links on the way are followed inside the root."""
-        found = self._walk(path, follow=True)
-        if found and isinstance(found.node, Folder):
-            return found.node
-        folder, walked = self.root, ""
-        for part in path.split("/"):
-            walked = f"{walked}/{part}"
-            found = self._walk(walked, follow=True)
+    def _subfolder(self, parent: Folder, path: str, layer: int) -> Folder:
+        """The folder of that path, which `parent` is the one above of."""
+        name = path.rpartition("/")[2]
+        child = parent.children.get(name)
+        if isinstance(child, Folder):
+            return child
+        if child is not None:
+            found = self._walk(path, follow=True)
             if found and isinstance(found.node, Folder):
-                folder = found.node
-                continue
-            if part in folder.children:
-                self.problems.append(f"{path}: {walked} is in the way")
-            made = Folder(0o755, layer)
-            folder.children[part] = made
-            folder = made
-        return folder
+                return found.node
+            self.problems.append(f"{path}: what was there is in the way of a folder")
+        made = parent.children[name] = Folder(0o755, layer)
+        return made
 
 
 def _parts(path: str) -> list[str]:
