@@ -39,7 +39,7 @@ def clear_after(
     """Clear these sites unless a signal has ended the run; the run's code, whatever becomes of that.
 
     The report has been published: a signal that comes now ends the clearing up, which the next run takes up, and what
-    the report says of the run stays true. `before` clears something else first and gives what went wrong there, in lines.
+    the report says of the run stays true. `before` clears something else first, and gives what went wrong in lines.
     """
     if code > 128:
         return code

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bz2
+import gzip
+import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
@@ -12,15 +14,17 @@ import zstandard
 
 from hpcbake.errors import IntegrityError
 
-_gzip: Any
+_GzipFile: Any
+_isal: Any
 try:
-    from isal import isal_zlib as _gzip
+    from isal import isal_zlib as _isal
+    from isal.igzip import IGzipFile as _GzipFile
 except ImportError:  # no wheel for this machine: the same interface, half the speed
-    _gzip = zlib
+    _GzipFile, _isal = gzip.GzipFile, zlib
 
 _DAMAGE: tuple[type[Exception], ...] = (
     zlib.error,
-    _gzip.error,
+    _isal.error,
     zstandard.ZstdError,
     lzma.LZMAError,
     OSError,
@@ -33,7 +37,6 @@ _DAMAGE: tuple[type[Exception], ...] = (
 PIECE_BYTES = 256 * 1024
 #: Compressed bytes given to an engine at a time: what it did not use it copies.
 _STEP_BYTES = 64 * 1024
-_GZIP_WITH_HEADER = 31
 
 
 class EndOfStreamError(Exception):
@@ -129,7 +132,7 @@ def unpack(chunks: Iterator[bytes], what: str) -> Iterator[bytes | memoryview]:
     rest = _prepended(head, chunks)
     try:
         if head.startswith(b"\x1f\x8b"):
-            yield from _unpack_members(rest, lambda: _gzip.decompressobj(_GZIP_WITH_HEADER))
+            yield from _read_in_place(_GzipFile(fileobj=_ChunkFile(rest), mode="rb"))
         elif head.startswith(b"\x28\xb5\x2f\xfd") or head[1:4] == b"\x2a\x4d\x18":
             yield from _unpack_zstd(rest)
         elif head.startswith(b"BZh"):
@@ -153,7 +156,7 @@ def _prepended(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _unpack_members(chunks: Iterator[bytes], new: Callable[[], Any]) -> Iterator[bytes]:
-    """One or many members in a row (pigz, eStargz), each with output of bounded size."""
+    """One or many members in a row, each with output of bounded size."""
     engine, is_fresh = new(), True
     for step in _steps(chunks):
         buffer: bytes | memoryview = step
@@ -270,13 +273,38 @@ class _ZstdFrames:
         return length
 
 
+class _ChunkFile(io.RawIOBase):
+    """Chunks as a file that is read from once."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._view = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._view:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._view = memoryview(chunk)
+        count = min(len(buffer), len(self._view))
+        buffer[:count] = self._view[:count]
+        self._view = self._view[count:]
+        return count
+
+
 def _unpack_zstd(chunks: Iterator[bytes]) -> Iterator[memoryview]:
     frames = _ZstdFrames(chunks)
     source: Any = frames
-    reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
-    # One buffer for all: fresh memory for every piece costs more than the copies of what is kept.
+    yield from _read_in_place(zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True))
+    frames.check_end()
+
+
+def _read_in_place(reader: Any) -> Iterator[memoryview]:
+    """One buffer for all: fresh memory for every piece costs more than the copies of what is kept."""
     buffer = bytearray(PIECE_BYTES)
     view = memoryview(buffer)
     while count := reader.readinto(buffer):
         yield view[:count]
-    frames.check_end()

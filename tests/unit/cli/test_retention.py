@@ -58,13 +58,18 @@ def test_a_signal_after_the_report_changes_no_result(
 ) -> None:
     """The report has said how the run ended; who reads the exit code must read the same."""
     kept = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
-    seen: list[object] = []
-    monkeypatch.setattr("hpcbake.cli.retention.clear_up", lambda *_: seen.append("went on") or [])
+    seen: list[str] = []
+
+    def clear_stores(*_: object) -> list[str]:
+        seen.append("the stores")
+        return []
 
     def clear_registry() -> list[str]:
         os.kill(os.getpid(), number)
-        seen.append("went on")
+        seen.append("the registry")
         return []
+
+    monkeypatch.setattr("hpcbake.cli.retention.clear_up", clear_stores)
 
     try:
         assert clear_after(3, SITES, Retention(releases=1), before=clear_registry) == 3

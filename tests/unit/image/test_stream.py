@@ -89,6 +89,23 @@ def test_bombs_come_in_bounded_pieces(level: int) -> None:
     assert max(sizes) <= PIECE_BYTES
 
 
+@pytest.mark.parametrize("name", ["gzip", "gzip members"])
+def test_without_a_fast_library_gzip_is_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where isal has no wheel, Python's own module reads the same interface: whole, cut short, with garbage behind."""
+    monkeypatch.setattr("hpcbake.image.stream._GzipFile", gzip.GzipFile)
+    packed = _FORMATS[name](_PLAIN)
+    assert b"".join(map(bytes, unpack(chunks(packed, 1000), "a layer"))) == _PLAIN
+    for damaged in (packed.rstrip(b"\0")[:-1], packed.rstrip(b"\0") + b"garbage", packed[:3000] + b"\xff" * 40):
+        with pytest.raises(IntegrityError, match="a layer"):
+            list(unpack(chunks(damaged, 500), "a layer"))
+
+
+def test_garbage_behind_the_last_member_is_damage() -> None:
+    """As for container runtimes: only zeros may follow."""
+    with pytest.raises(IntegrityError):
+        list(unpack(chunks(gzip.compress(_PLAIN) + b"garbage", 500), "a layer"))
+
+
 def test_empty_input_is_empty() -> None:
     """Nothing in, nothing out."""
     assert list(unpack(iter([]), "a layer")) == []
