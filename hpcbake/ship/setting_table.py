@@ -6,7 +6,6 @@ What a setting may be, and what it is for, stands with its key in hpcbake/ship/p
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -121,7 +120,7 @@ def _leaves() -> Iterator[tuple[str, Field]]:
 def _setting(key: str, field: Field) -> Setting:
     section, _, name = key.rpartition(".")
     owner = _CLASSES.get(section)
-    known = {entry.name for entry in dataclasses.fields(owner)} if dataclasses.is_dataclass(owner) else set()
+    known = vars(owner) if owner is not None else {}  # not its fields: asking for them would complete the class
     attribute = next((word for word in (name, f"{name}_s") if word in known), None)
     flag = _FLAGS.get(key, "")
     spelt = (flag.lstrip("-") or key).replace("-", "_").replace(".", "_").upper()

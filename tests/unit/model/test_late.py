@@ -57,22 +57,118 @@ def is_made(cls: type) -> bool:
     return isinstance(cls.__dict__["__dataclass_fields__"], dict)
 
 
-def test_it_is_made_with_its_first_value() -> None:
-    """Not when the class is defined; whoever asks for the fields makes it, too."""
+def test_it_is_made_when_it_is_worth_it() -> None:
+    """Not when the class is defined, nor for a few values; for many, for whoever asks for the fields or sees one."""
 
     @dataclass(frozen=True)
-    class One:
+    class Many:
         n: int
 
     @dataclass(frozen=True)
-    class Two:
+    class Asked:
         n: int
 
-    assert not is_made(One)
-    assert One(1) == One(1)
-    assert is_made(One)
-    assert [item.name for item in dataclasses.fields(Two)] == ["n"]
-    assert is_made(Two)
+    @dataclass(frozen=True)
+    class Shown:
+        n: int
+
+    assert not is_made(Many)
+    assert Many(1) == Many(1) != Many(2)
+    assert hash(Many(1)) == hash(Many(n=1))
+    assert not is_made(Many)
+    first = Many(7)
+    assert len({Many(number % 9) for number in range(1000)}) == 9
+    assert is_made(Many)
+    assert first == Many(7)
+    assert hash(first) == hash(Many(7))
+    assert [item.name for item in dataclasses.fields(Asked)] == ["n"]
+    assert is_made(Asked)
+    assert repr(Shown(3)).endswith("Shown(n=3)")
+    assert is_made(Shown)
+
+
+class Plain:
+    """Bodies of dataclasses, each with arguments that are right and some that are not."""
+
+    class Defaults:
+        a: int
+        b: str = "b"
+        c: list[int] = field(default_factory=list)
+        d: ClassVar[int] = 4
+
+    class Compared:
+        a: int
+        seen: int = field(default=0, compare=False, repr=False)
+
+    class After:
+        a: int
+        kept: list[int]
+
+        def __post_init__(self) -> None:
+            self.kept.append(self.a)
+
+    class Equal:
+        a: int
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+    class Named:
+        a: int
+        b: int = field(kw_only=True, default=1)
+
+    class Made:
+        a: int
+        b: int = field(init=False, default=5)
+
+    class Hashed:
+        a: int
+        b: int = field(default=1, hash=False)
+
+    class Shown:
+        a: int
+
+        def __repr__(self) -> str:
+            return "shown"
+
+    class Empty:
+        pass
+
+
+@pytest.mark.parametrize("options", [{}, {"frozen": True}, {"eq": False}, {"order": True}, {"unsafe_hash": True}])
+@pytest.mark.parametrize("body", [body for body in vars(Plain).values() if isinstance(body, type)])
+def test_first_values_are_as_later_ones(body: type, options: dict[str, bool]) -> None:
+    """Whatever is asked of a first value, a dataclass made at once answers the same, errors by kind."""
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        *(((), {}), ((1,), {}), ((1, [2]), {}), ((1, [2], [3]), {}), ((1, 2, 3, 4), {})),
+        *(((), {"a": 1}), ((1,), {"a": 1}), ((1,), {"b": 2}), ((1,), {"none": 2}), ((), {"b": 1, "a": 2})),
+    ]
+
+    def ask(decorate: Any, given: tuple[Any, ...], named: dict[str, Any]) -> list[object]:
+        names = {name: value for name, value in vars(body).items() if name not in ("__dict__", "__weakref__")}
+        try:
+            cls = decorate(type(body.__name__, (), names), **options)
+        except TypeError:  # ordered, and with an order of its own
+            return ["refused"]
+        answers: list[object] = []
+
+        def one() -> Any:
+            return cls(*copy.deepcopy(given), **named)
+
+        questions: list[Any] = [
+            *(lambda: vars(one()), lambda: one() == one(), lambda: one() == cls(9, [2]), lambda: one() == object()),
+            *(lambda: isinstance(hash(one()), int), lambda: repr(one()), lambda: one() < one()),
+            *(lambda: cls.__match_args__, lambda: setattr(one(), "a", 5), lambda: dataclasses.asdict(one())),
+        ]
+        for question in questions:
+            try:
+                answers.append(question())
+            except Exception as error:  # noqa: BLE001  (its kind is the answer)
+                answers.append(type(error))
+        return answers
+
+    for given, named in calls:
+        assert ask(dataclass, given, named) == ask(dataclasses.dataclass, given, named), (given, named)
 
 
 def test_values_are_those_of_a_dataclass() -> None:
