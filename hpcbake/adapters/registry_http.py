@@ -12,7 +12,6 @@ from collections.abc import Callable, Container, Mapping
 from typing import IO, TypeVar
 from urllib.parse import urlsplit
 
-import tenacity
 import urllib3
 
 from hpcbake.errors import RegistryError, RegistryTempError
@@ -161,6 +160,25 @@ def is_loopback(registry: str) -> bool:
 def retrying(attempt: Callable[[], T], what: str, limits: Limits, sleep: Callable[[float], None]) -> T:
     """Call `attempt` until it stops raising Passing; then RegistryTempError with what was seen, how often, how long."""
     started = time.monotonic()
+    try:
+        return attempt()
+    except Passing as passing:
+        return _again(attempt, passing, started, what, limits, sleep)
+
+
+def _again(
+    attempt: Callable[[], T], first: Passing, started: float, what: str, limits: Limits, sleep: Callable[[float], None]
+) -> T:
+    """Go on after a first attempt that failed. It counts as one of the attempts, and its time as theirs."""
+    import tenacity  # not above: most calls are answered at once, and it takes longer to load than they take
+
+    failures = [first]
+
+    def next_attempt() -> T:
+        if failures:
+            raise failures.pop()
+        return attempt()
+
     jitter = tenacity.wait_random_exponential(multiplier=limits.backoff_s, max=limits.max_wait_s)
 
     def wait(state: tenacity.RetryCallState) -> float:
@@ -172,13 +190,14 @@ def retrying(attempt: Callable[[], T], what: str, limits: Limits, sleep: Callabl
         reraise=True,
         retry=tenacity.retry_if_exception_type(Passing),
         stop=tenacity.stop_any(
-            tenacity.stop_after_attempt(limits.attempts), tenacity.stop_before_delay(limits.request_deadline_s)
+            tenacity.stop_after_attempt(limits.attempts),
+            tenacity.stop_before_delay(max(0.0, limits.request_deadline_s - (time.monotonic() - started))),
         ),
         wait=wait,
         sleep=sleep,
     )
     try:
-        return retry(attempt)
+        return retry(next_attempt)
     except Passing as passing:
         tries = int(retry.statistics.get("attempt_number", 1))
         raise RegistryTempError(

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
 from hpcbake.build.document import SITE_PLATFORM, Shipment, build_document
 from hpcbake.errors import BuildError, HpcbakeError, RegistryError
 from hpcbake.image.manifest import Descriptor, Manifest, descend, parse_layers, select_platform
@@ -54,6 +52,9 @@ def build(
 
 def _bake(builder: Builder, document: str, names: list[str]) -> dict[str, dict[str, object]]:
     """One build; what passes (a busy registry, another build of the same image) is tried again."""
+    # Here, as it takes longer to load than most of what loads this module has to do.
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
     for attempt in Retrying(
         reraise=True,
         retry=retry_if_exception(lambda error: isinstance(error, HpcbakeError) and error.retryable),

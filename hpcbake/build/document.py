@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hpcbake.bakefile import portable_plan
 from hpcbake.errors import ConfigError
 from hpcbake.model.late import dataclass
 from hpcbake.model.plan import JsonValue, Plan, Target
@@ -101,6 +100,8 @@ def build_document(plan: Plan, shipments: Sequence[Shipment], *, by_digest: bool
 
     No tag that users see moves in a build.
     """
+    from hpcbake.bakefile.render import portable_plan  # not above: verbs that build nothing load this module, too
+
     document = portable_plan(plan)
     targets = document["target"]
     assert isinstance(targets, dict)

@@ -6,17 +6,19 @@ import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hpcbake import __version__
-from hpcbake.adapters.notify import Delivery, Message, Notifier
 from hpcbake.errors import ExitCode
 from hpcbake.model.notification import Healthcheck, Notifications, Webhook
 from hpcbake.report.notice import end_document, events_of, start_document
 from hpcbake.report.printable import printable
 from hpcbake.report.records import NotificationRecord, RunRecord, ShipReport
+
+if TYPE_CHECKING:  # loaded when there is somebody to tell
+    from hpcbake.adapters.notify import Delivery, Message
 
 #: Events of a run's end, the one that says most first.
 _TELLING = ("recovered", "failed", "changed", "succeeded")
@@ -68,6 +70,8 @@ class Announcer:
     def _send(self, messages: Sequence[Message], patience_s: float | None = None) -> list[Delivery]:
         if not messages:
             return []
+        from hpcbake.adapters.notify import Notifier
+
         notifier = Notifier(os.environ, user_agent=f"hpcbake/{__version__}")
         return notifier.send(messages, give_up_after_s=patience_s or self._notifications.give_up_after_s)
 
@@ -88,6 +92,8 @@ def _end_messages(notifications: Notifications, report: ShipReport, before: Exit
 
 def _message(webhook: Webhook, event: str, document: Mapping[str, Any]) -> Message:
     body = {"text": document["text"]} if webhook.format == "text" else document
+    from hpcbake.adapters.notify import Message
+
     return Message(
         webhook.name,
         event,
@@ -105,6 +111,8 @@ def _message(webhook: Webhook, event: str, document: Mapping[str, Any]) -> Messa
 
 
 def _ping(check: Healthcheck, ping: str, path: str) -> Message:
+    from hpcbake.adapters.notify import Message
+
     return Message("healthcheck", ping, check.address, path=path, timeout_s=check.timeout_s)
 
 

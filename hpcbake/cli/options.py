@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import click
 
-from hpcbake.bakefile import BakeRequest, resolve
 from hpcbake.cli.configuration import configuration, read_configuration, setting_option
 from hpcbake.cli.failure import indented
 from hpcbake.cli.left_out import expect_left_out, may_leave_out, note_left_out
@@ -187,6 +186,8 @@ def detach_option(function: F) -> F:
 
 def read_plan(files: Sequence[str], targets: Sequence[str], overrides: Sequence[str], variables: Sequence[str]) -> Plan:
     """The plan of the bake files in this folder; warnings go to stderr."""
+    from hpcbake.bakefile import BakeRequest, resolve  # not above: most verbs of images and sites read no bake file
+
     pairs: dict[str, str] = {}
     for item in variables:
         name, equals, value = item.partition("=")

@@ -6,8 +6,6 @@ import shlex
 import time
 from collections.abc import Callable
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
 from hpcbake.deliver.provenance import render_provenance
 from hpcbake.deliver.pull_failures import explain_pull_failure
 from hpcbake.deliver.room import conversion_kb, sif_kb
@@ -63,6 +61,9 @@ def deliver(
     IntegrityError, BusyError or SiteUnreachableError; whatever is raised, no file has the SIF's name that was not
     verified. Passing faults of the registry or of its bytes are tried again up to three times.
     """
+    # Here, as most deliveries find the SIF there, and it takes long to load.
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
     for attempt in Retrying(
         reraise=True,
         retry=retry_if_exception(_is_worth_another_pull),

@@ -16,6 +16,9 @@ from hpcbake.ship.progress import ImageProgress
 from hpcbake.ship.settings import ShipSettings
 from hpcbake.ship.times import render_utc
 
+#: What changes nothing anywhere: the journal need not be on disk for it.
+_LOOKS = ("check",)
+
 #: A step's outcome and its evidence for the report.
 StepResult = tuple[Outcome, dict[str, object]]
 
@@ -48,7 +51,8 @@ class AtSite:
     def perform(self, item: ImageProgress, stage: str, act: Callable[[], StepResult], *, record: bool = True) -> None:
         """Run one step: journal before and after, its time and outcome recorded, its failure kept with the image."""
         where = {"stage": stage, "site": self.site.name, "image": item.image.name}
-        self.journal.note("do", **where, digest=str(item.image.digest))
+        note = self.journal.mention if stage in _LOOKS else self.journal.note
+        note("do", **where, digest=str(item.image.digest))
         self.say(stage, "…", item, status="begin", facts=item.ahead_facts() if stage == "deliver" else None)
         item.doing = stage
         clock = self.world.clock
@@ -63,7 +67,7 @@ class AtSite:
         duration = clock.monotonic() - began
         if record:
             item.stages.append(StageRecord(stage, outcome.value, render_utc(started), duration, evidence))
-        self.journal.note("done", **where, outcome=outcome.value)
+        note("done", **where, outcome=outcome.value)
         if record:
             facts = {"outcome": outcome.value, "seconds": round(duration, 3)}
             if stage == "deliver" and item.deployment is not None:

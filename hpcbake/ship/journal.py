@@ -22,7 +22,7 @@ _FIRST = "0" * 64
 
 
 class Journal:
-    """Appends entries; every `note` is on disk when it returns. Safe to use from several threads.
+    """Appends entries; each `note` is on disk when it returns. Safe to use from several threads.
 
     What many threads note at the same time reaches the disk together: an `fsync` takes longer than all else here.
     """
@@ -46,7 +46,14 @@ class Journal:
             raise self._cannot_write(error) from error
 
     def note(self, act: str, **facts: object) -> None:
-        """Append one entry. Raises CantWriteError."""
+        """Append one entry and bring it to disk with all before it. Raises CantWriteError."""
+        self._bring_to_disk(self._append(act, facts))
+
+    def mention(self, act: str, **facts: object) -> None:
+        """Append one entry about what only looks: on disk with the next `note`. Raises CantWriteError."""
+        self._append(act, facts)
+
+    def _append(self, act: str, facts: dict[str, object]) -> int:
         with self._lock:
             line = (
                 json.dumps({"prev": self._previous, "act": act, **self._redact(facts)}, ensure_ascii=True).encode()
@@ -58,8 +65,7 @@ class Journal:
                 raise self._cannot_write(error) from error
             self._previous = hashlib.sha256(line).hexdigest()
             self._written += 1
-            mine = self._written
-        self._bring_to_disk(mine)
+            return self._written
 
     def _bring_to_disk(self, line: int) -> None:
         """Return once this line is on disk; whoever waited for another thread's turn may find that it is."""

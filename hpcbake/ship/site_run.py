@@ -181,7 +181,7 @@ class SiteRun:
     def _survey(self, node: SiteNode) -> bool:
         """One round trip that shows what is there; False when the site cannot be reached."""
         wanted = [Wanted(item.image.name, item.image.digest, item.image.version) for item in self._progress]
-        self._at.journal.note("do", stage="survey", site=self._site.name)
+        self._at.journal.mention("do", stage="survey", site=self._site.name)
         self._at.say("survey", "…", status="begin")
         clock = self._world.clock
         started, began = clock.now(), clock.monotonic()

@@ -167,7 +167,6 @@ def _scalar(node: yaml.Node, reading: Reading, expected: str) -> str | None:
 
 def text(doc: str = "", *, pattern: str | None = None, expected: str = "a text", required: bool = False) -> Field:
     """A non-empty text of one line without control characters, matching `pattern` in full if given."""
-    regex = re.compile(pattern) if pattern else None
 
     def parse(node: yaml.Node, reading: Reading) -> str | None:
         value = _scalar(node, reading, expected)
@@ -176,7 +175,7 @@ def text(doc: str = "", *, pattern: str | None = None, expected: str = "a text",
         if not value or any(ord(ch) < 32 or ord(ch) == 127 for ch in value):
             reading.mistake(node, f"expected {expected} on one line, got {value!r}")
             return None
-        if regex and not regex.fullmatch(value):
+        if pattern and not re.fullmatch(pattern, value):
             reading.mistake(node, f"expected {expected}, got {value!r}", doc)
             return None
         return value

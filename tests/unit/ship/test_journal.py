@@ -97,6 +97,19 @@ def test_many_notes_reach_the_disk_together(tmp_path: Path) -> None:
     assert len(list(read_entries(path))) == 40
 
 
+def test_what_only_looks_reaches_the_disk_with_the_next_act(tmp_path: Path) -> None:
+    """It is in the file at once, where a killed run leaves it, and waits for no disk."""
+    synced: list[int] = []
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path, sync=lambda _file: synced.append(path.read_bytes().count(b"\n")))
+    journal.mention("do", stage="check")
+    journal.mention("done", stage="check")
+    assert (synced, path.read_bytes().count(b"\n")) == ([], 2)
+    journal.note("do", stage="deliver")
+    assert synced == [3]
+    assert all(fits for _, fits in read_entries(path))
+
+
 @pytest.mark.parametrize("cut", range(1, 60, 7))
 def test_a_torn_last_line_ends_the_reading(tmp_path: Path, cut: int) -> None:
     """As a power cut leaves it: what is whole counts, and is intact."""
