@@ -155,7 +155,7 @@ def _or_list(names: Iterable[str]) -> str:
 
 
 def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.style is None and node.value in ("", "null", "~", "Null", "NULL")
+    return isinstance(node, yaml.ScalarNode) and not node.style and node.value in ("", "null", "~", "Null", "NULL")
 
 
 def _scalar(node: yaml.Node, reading: Reading, expected: str) -> str | None:

@@ -1,12 +1,13 @@
 """YAML text as nodes that know their places, with the limits that a config file of any size in use never meets.
 
-The text is scanned once: PyYAML's scanner takes nearly all of the time.
+The text is scanned once, which takes nearly all of the time: by libyaml where PyYAML has it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import yaml
 from yaml.composer import Composer
@@ -46,9 +47,21 @@ def compose(content: str) -> tuple[yaml.Node | None, tuple[tuple[int, int], ...]
 
     Raises YAMLError for what is not YAML, DeepNestingError.
     """
+    try:
+        events = _read_events(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        events = _read_events(content, yaml.SafeLoader)  # says better what is wrong
+    aliases = [event.start_mark for event in events if isinstance(event, yaml.AliasEvent)]
+    if aliases:
+        return None, tuple((mark.line + 1, mark.column + 1) for mark in aliases if mark is not None)
+    return _EventComposer(events).get_single_node(), ()
+
+
+def _read_events(content: str, loader: Any) -> list[yaml.Event]:
+    """Raises YAMLError, DeepNestingError."""
     events: list[yaml.Event] = []
     depth = 0
-    for event in yaml.parse(content, Loader=yaml.SafeLoader):
+    for event in yaml.parse(content, Loader=loader):
         events.append(event)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
@@ -56,10 +69,7 @@ def compose(content: str) -> tuple[yaml.Node | None, tuple[tuple[int, int], ...]
             depth -= 1
         if depth > _MAX_DEPTH:
             raise DeepNestingError
-    aliases = [event.start_mark for event in events if isinstance(event, yaml.AliasEvent)]
-    if aliases:
-        return None, tuple((mark.line + 1, mark.column + 1) for mark in aliases if mark is not None)
-    return _EventComposer(events).get_single_node(), ()
+    return events
 
 
 def place_of_error(error: yaml.YAMLError, content: str) -> tuple[int, int]:
