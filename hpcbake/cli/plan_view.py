@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-
-from rich.console import Console, RenderableType
+from typing import TYPE_CHECKING
 
 from hpcbake import __version__
-from hpcbake.cli.console import make_console
 from hpcbake.report.progress import Progress
 from hpcbake.ship.forecast import Forecast, SiteForecast
 from hpcbake.ship.forecast_document import plan_document
-from hpcbake.ship.forecast_table import render_ahead
 from hpcbake.ship.plan_board import ShowPlan
+
+if TYPE_CHECKING:  # rich takes long to load: while sites answer, not before they are asked
+    from rich.console import Console, RenderableType
 
 
 def plan_shower(progress: Progress, *, to_stderr: bool) -> ShowPlan:
@@ -25,6 +25,11 @@ def plan_shower(progress: Progress, *, to_stderr: bool) -> ShowPlan:
         forecast = Forecast(__version__, (), tuple(sites))
         progress.planned(plan_document(forecast))
         if sites:
+            from rich.console import Console
+
+            from hpcbake.cli.console import make_console
+            from hpcbake.ship.forecast_table import render_ahead
+
             console = Console(file=sys.stderr, width=200, highlight=False) if to_stderr else make_console()
             is_here = sys.stderr.isatty() and (to_stderr or sys.stdout.isatty())
             progress.show(render_ahead(forecast, is_later=bool(shown)), _printer(console), is_here=is_here)

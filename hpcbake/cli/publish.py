@@ -12,18 +12,15 @@ import click
 
 from hpcbake.adapters.clock import SystemClock
 from hpcbake.cli.boot import boot_id
-from hpcbake.cli.console import make_console
 from hpcbake.cli.faces import NO_FACES, Faces, write_faces
 from hpcbake.cli.files import write_whole
 from hpcbake.cli.kept import LAST_RUNS, KeptRuns, read_kept_runs
 from hpcbake.cli.notify import Announcer
-from hpcbake.cli.past import past_figures, remember
 from hpcbake.errors import ExitCode
 from hpcbake.model.late import dataclass
 from hpcbake.report.document import render_report
 from hpcbake.report.printable import printable
 from hpcbake.report.records import ShipReport
-from hpcbake.report.terminal import print_report
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,10 @@ def publish(
     It is kept before anything else and shown before anybody is told, which may take a while: neither a signal nor an
     address that hangs costs the report.
     """
+    from hpcbake.cli.console import make_console
+    from hpcbake.cli.past import remember
+    from hpcbake.report.terminal import print_report
+
     found = [*problems, *_write_report(kept, render_report(report))]
     output = StandardOutput()
     if not outlets.as_json:
@@ -116,6 +117,8 @@ def _write_faces(report: ShipReport, faces: Faces, runs: Path) -> list[str]:
     """Write what the flags ask for. This run is told also where its report could not be kept."""
     known = read_kept_runs(runs, report.run.project, last=LAST_RUNS, boot_id=boot_id())
     others = [other for other in known.reports if other.run.id != report.run.id]
+    from hpcbake.cli.past import past_figures
+
     figures, _ = past_figures(runs, report.run.project) if faces.pages else ((), [])
     kept = KeptRuns((report, *others), known.lost, figures)
     return write_faces(faces, report, kept, now=SystemClock().now())

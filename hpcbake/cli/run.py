@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import importlib
 import os
 import secrets
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -133,6 +135,7 @@ def perform_run(
     with signals_raise(), run.listener, run.log:
         for line in (*places, *warnings):
             run.logged.step("build", line)
+        threading.Thread(target=_load_the_end, name="load", daemon=True).start()
         try:
             result = ship(
                 plan,
@@ -162,6 +165,12 @@ def perform_run(
     report = run.redactor.value(frame.conclude(report))
     problems = _close_run(run, report)
     return publish(report, _outlets(choices), run.folder / "report.json", announcer=announcer, problems=problems)
+
+
+def _load_the_end() -> None:
+    """Load what shows the plan and the report while sites are at work: their answers take longer."""
+    for name in ("hpcbake.ship.forecast_table", "hpcbake.report.terminal", "hpcbake.cli.past", "hpcbake.cli.console"):
+        importlib.import_module(name)
 
 
 def _open_run(

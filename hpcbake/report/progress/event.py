@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from typing import Protocol, TextIO
-
-from rich.console import RenderableType
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from hpcbake.model.late import dataclass
 from hpcbake.report.printable import printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 class Times(Protocol):

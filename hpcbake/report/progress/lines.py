@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-from rich.console import RenderableType
+from typing import TYPE_CHECKING
 
 from hpcbake.report.progress.event import Event, Progress, plain_line
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 class PlainProgress(Progress):

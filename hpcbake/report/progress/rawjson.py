@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from typing import Any, TextIO
-
-from rich.console import RenderableType
+from typing import TYPE_CHECKING, Any, TextIO
 
 from hpcbake.report.progress.event import Event, Progress, Times
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 PROGRESS_SCHEMA_NAME = "hpcbake.progress/1"
 STATUSES = ("begin", "note", "moved", "done", "failed")
