@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
+from hpcbake.report.page import Page, as_rich, plain_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 #: A pipe or a log has no width; a table that wraps its words there helps nobody.
 _LOG_WIDTH = 200
 
 
-def make_console() -> Console:
-    """Standard output; colours only on a terminal and without NO_COLOR."""
-    width = None if sys.stdout.isatty() else _LOG_WIDTH
-    return Console(width=width, highlight=False, soft_wrap=False)
+def make_console(stream: TextIO | None = None) -> Console:
+    """Standard output, or this stream; colours only on a terminal and without NO_COLOR."""
+    from rich.console import Console
+
+    width = None if (stream or sys.stdout).isatty() else _LOG_WIDTH
+    return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+
+
+def takes_words_alone(stream: TextIO) -> bool:
+    """No terminal, and nobody who asks for colours all the same."""
+    return not stream.isatty() and not os.environ.get("FORCE_COLOR")
+
+
+def print_page(page: Page, stream: TextIO | None = None) -> None:
+    """Print on standard output, or on this stream. Raises OSError when it cannot be written."""
+    out = stream or sys.stdout
+    if takes_words_alone(out):
+        print_words(plain_text(page), out)
+    else:
+        make_console(stream).print(as_rich(page))
+
+
+def print_words(text: str, stream: TextIO) -> None:
+    """What the stream's encoding has no sign for is shown as `?`. Raises OSError when it cannot be written."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "replace").decode(encoding))
+    stream.flush()

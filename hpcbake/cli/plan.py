@@ -15,7 +15,7 @@ from hpcbake.adapters.buildx import Buildx
 from hpcbake.build.document import Shipment, find_shipments
 from hpcbake.build.entitlements import needed_entitlements
 from hpcbake.cli.build_ahead import describe_places, make_workshop
-from hpcbake.cli.console import make_console
+from hpcbake.cli.console import print_page
 from hpcbake.cli.destinations import Asked, choose_destinations
 from hpcbake.cli.image_verb import refuse_twins, split_name
 from hpcbake.cli.options import (
@@ -37,7 +37,7 @@ from hpcbake.report.printable import printable
 from hpcbake.report.records import error_record
 from hpcbake.ship.forecast import Forecast
 from hpcbake.ship.forecast_document import render_plan
-from hpcbake.ship.forecast_table import print_forecast
+from hpcbake.ship.forecast_table import render_forecast
 from hpcbake.ship.parallel import in_parallel
 from hpcbake.ship.plan import PlanSettings, plan
 from hpcbake.ship.project import Project
@@ -103,7 +103,7 @@ def command(
     if as_json:
         click.echo(render_plan(forecast), nl=False)
     else:
-        print_forecast(forecast, make_console())
+        print_page(render_forecast(forecast))
     return int(forecast.code)
 
 

@@ -45,14 +45,14 @@ def publish(
     It is kept before anything else and shown before anybody is told, which may take a while: neither a signal nor an
     address that hangs costs the report.
     """
-    from hpcbake.cli.console import make_console
+    from hpcbake.cli.console import print_page
     from hpcbake.cli.past import remember
-    from hpcbake.report.terminal import print_report
+    from hpcbake.report.terminal import render_terminal
 
     found = [*problems, *_write_report(kept, render_report(report))]
     output = StandardOutput()
     if not outlets.as_json:
-        output.show(lambda: print_report(report, make_console()))
+        output.show(lambda: print_page(render_terminal(report)))
     runs = kept.parent.parent
     told = () if announcer is None or announcer.is_silent else announcer.end(report, code_before(report, runs))
     if told:

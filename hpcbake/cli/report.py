@@ -108,11 +108,11 @@ def _refuse_beside_serve(is_served: bool, has_others: bool) -> None:
 
 def _show(kept: KeptRuns, faces: Faces, source: RunSource, *, as_json: bool) -> int:
     """Write the faces that are wanted, and the newest run on standard output where nothing else is."""
-    from hpcbake.cli.console import make_console
+    from hpcbake.cli.console import print_page
     from hpcbake.cli.publish import StandardOutput
     from hpcbake.report.document import render_report
     from hpcbake.report.printable import printable
-    from hpcbake.report.terminal import print_report
+    from hpcbake.report.terminal import render_terminal
 
     for line in kept.lost:
         click.echo(f"warning: {printable(line)}", err=True)
@@ -128,7 +128,7 @@ def _show(kept: KeptRuns, faces: Faces, source: RunSource, *, as_json: bool) -> 
     if as_json:
         output.show(lambda: click.echo(render_report(report), nl=False))
     elif faces.is_empty:
-        output.show(lambda: print_report(report, make_console()))
+        output.show(lambda: print_page(render_terminal(report)))
     problems += output.problems
     for problem in problems:
         click.echo(f"error: {problem}", err=True)

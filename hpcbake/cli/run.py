@@ -26,6 +26,7 @@ from hpcbake.build.document import Shipment
 from hpcbake.cli.boot import boot_id
 from hpcbake.cli.build_ahead import ask_entitlements, describe_places, make_workshop
 from hpcbake.cli.configuration import configuration, state_folder
+from hpcbake.cli.console import takes_words_alone
 from hpcbake.cli.faces import NO_FACES, Faces
 from hpcbake.cli.frame import PLAIN_FRAME, Frame
 from hpcbake.cli.left_out import left_out_records
@@ -169,7 +170,8 @@ def perform_run(
 
 def _load_the_end() -> None:
     """Load what shows the plan and the report while sites are at work: their answers take longer."""
-    for name in ("hpcbake.ship.forecast_table", "hpcbake.report.terminal", "hpcbake.cli.past", "hpcbake.cli.console"):
+    pages = () if takes_words_alone(sys.stdout) else ("rich.console", "rich.table")
+    for name in ("hpcbake.ship.forecast_table", *pages, "hpcbake.report.terminal", "hpcbake.cli.past"):
         importlib.import_module(name)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from hpcbake.catalogue import with_code
+from hpcbake.report.page import Columns, Page, Words, as_rich
 from hpcbake.report.printable import printable
 from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, ShipReport, SiteRecord
 from hpcbake.report.standing import left_lines, next_commands, standing_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _STYLE = {
     Outcome.OK: "bold green",
@@ -22,9 +24,9 @@ _STYLE = {
 }
 
 
-def render_terminal(report: ShipReport) -> RenderableType:
-    """A rich renderable; plain text when the console has no colours."""
-    parts: list[RenderableType] = []
+def render_terminal(report: ShipReport) -> Page:
+    """The report as a page."""
+    parts: list[Words | Columns] = []
     if any(site.images for site in report.sites):
         parts.append(_table(report))
     parts += _notes(report)
@@ -32,32 +34,29 @@ def render_terminal(report: ShipReport) -> RenderableType:
     parts += _left_behind(report)
     parts.append(_closing(report))
     parts += _interruption(report)
-    return Group(*parts)
+    return parts
 
 
-def _table(report: ShipReport) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
-    for heading in ("image", "site", "outcome", "digest", "check", "SIF", "smoke job", "node"):
-        table.add_column(heading, no_wrap=True)
-    for site in report.sites:
-        for image in site.images:
-            table.add_row(*_row(site, image))
-    return table
+def _table(report: ShipReport) -> Columns:
+    return Columns(
+        ("image", "site", "outcome", "digest", "check", "SIF", "smoke job", "node"),
+        [_row(site, image) for site in report.sites for image in site.images],
+    )
 
 
-def _row(site: SiteRecord, image: ImageRecord) -> list[RenderableType]:
+def _row(site: SiteRecord, image: ImageRecord) -> list[Words]:
     check, deliver, smoke = image.stage("check"), image.stage("deliver"), image.stage("smoke")
     jobs = smoke.evidence.get("jobs") if smoke else None
     job_list = jobs if isinstance(jobs, list) else []
     return [
-        Text(image.target),
-        Text(site.name),
-        Text(_outcome_text(image), style=_STYLE[image.outcome]),
-        Text(image.wanted.removeprefix("sha256:")[:12] or "-"),
-        Text(str(check.evidence.get("verdict", "-")) if check else "-"),
-        Text(_size(deliver.evidence.get("size_bytes")) if deliver else "-"),
-        Text(printable(", ".join(dict.fromkeys(str(job["id"]) for job in job_list if job.get("id")))) or "-"),
-        Text(printable(", ".join(dict.fromkeys(str(job["node"]) for job in job_list if job.get("node")))) or "-"),
+        Words(image.target),
+        Words(site.name),
+        Words(_outcome_text(image), style=_STYLE[image.outcome]),
+        Words(image.wanted.removeprefix("sha256:")[:12] or "-"),
+        Words(str(check.evidence.get("verdict", "-")) if check else "-"),
+        Words(_size(deliver.evidence.get("size_bytes")) if deliver else "-"),
+        Words(printable(", ".join(dict.fromkeys(str(job["id"]) for job in job_list if job.get("id")))) or "-"),
+        Words(printable(", ".join(dict.fromkeys(str(job["node"]) for job in job_list if job.get("node")))) or "-"),
     ]
 
 
@@ -80,16 +79,16 @@ def _size(value: object) -> str:
     raise AssertionError("the last unit takes any size")
 
 
-def _notes(report: ShipReport) -> list[RenderableType]:
+def _notes(report: ShipReport) -> list[Words]:
     """Warnings and what was tidied up; the same words of several sites once."""
     said: dict[str, list[str]] = {}
     for site in report.sites:
         for note in site.notes:
             said.setdefault(note, []).append(site.name)
-    return [Text(f"\nnote: {', '.join(sites)}: {printable(note)}", style="yellow") for note, sites in said.items()]
+    return [Words(f"\nnote: {', '.join(sites)}: {printable(note)}", style="yellow") for note, sites in said.items()]
 
 
-def _failures(report: ShipReport) -> list[RenderableType]:
+def _failures(report: ShipReport) -> list[Words]:
     """What went wrong, each cause once: sites that failed in the same way stand together."""
     causes: dict[tuple[str, str, str, str, str], list[str]] = {}
     if report.error:
@@ -109,9 +108,9 @@ def _cause(site: str, target: str, error: ErrorRecord) -> tuple[str, str, str, s
     return target, error.stage, with_code(message, error.kind), str(error.evidence.get("output", "")), error.remedy
 
 
-def _failure(cause: tuple[str, str, str, str, str], sites: list[str]) -> Text:
+def _failure(cause: tuple[str, str, str, str, str], sites: list[str]) -> Words:
     target, stage, message, output, remedy = cause
-    text = Text("\n")
+    text = Words("\n")
     text.append(" · ".join(part for part in (", ".join(sites), target, stage) if part), style="bold red")
     text.append(f"\n  {printable(message)}")
     text.append("".join(f"\n  | {printable(line)}" for line in output.splitlines()), style="dim")
@@ -121,26 +120,26 @@ def _failure(cause: tuple[str, str, str, str, str], sites: list[str]) -> Text:
     return text
 
 
-def _closing(report: ShipReport) -> Text:
+def _closing(report: ShipReport) -> Words:
     counts = {name: count for name, count in report.summary().items() if count}
     code = report.code
     said = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing done"
     noun = "site" if sum(counts.values()) == 1 else "sites"
-    return Text(
+    return Words(
         f"\n{noun}: {said} · {report.run.duration_s:.1f} s · run {report.run.id} · exit {int(code)} {code.name}"
     )
 
 
-def _left_behind(report: ShipReport) -> list[RenderableType]:
+def _left_behind(report: ShipReport) -> list[Words]:
     lines = left_lines(report)
-    return [Text("\nstill going on:\n" + "\n".join(f"  {printable(line)}" for line in lines))] if lines else []
+    return [Words("\nstill going on:\n" + "\n".join(f"  {printable(line)}" for line in lines))] if lines else []
 
 
-def _interruption(report: ShipReport) -> list[RenderableType]:
+def _interruption(report: ShipReport) -> list[Words]:
     """Of a run that a signal ended: what is where, and the command that goes on."""
     if not report.run.interrupted_by:
         return []
-    text = Text(f"\ninterrupted by {report.run.interrupted_by}; what is where:", style="bold")
+    text = Words(f"\ninterrupted by {report.run.interrupted_by}; what is where:", style="bold")
     text.append("".join(f"\n  {printable(line)}" for line in standing_lines(report)), style="not bold")
     for command, words in next_commands(report):
         text.append("\nnext: ")
@@ -150,4 +149,4 @@ def _interruption(report: ShipReport) -> list[RenderableType]:
 
 def print_report(report: ShipReport, console: Console) -> None:
     """Print the report on this console."""
-    console.print(render_terminal(report))
+    console.print(as_rich(render_terminal(report)))

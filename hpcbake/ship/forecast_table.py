@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
+from hpcbake.report.page import Columns, Page, Words
 from hpcbake.report.printable import printable
 from hpcbake.ship.forecast import Action, Forecast, ImageForecast, SiteForecast
 
@@ -17,50 +14,43 @@ _STYLE = {
 }
 
 
-def render_forecast(forecast: Forecast) -> RenderableType:
-    """A rich renderable; plain text when the console has no colours."""
-    parts: list[RenderableType] = []
+def render_forecast(forecast: Forecast) -> Page:
+    """The plan as a page."""
+    parts: list[Words | Columns] = []
     if any(site.images for site in forecast.sites):
         parts.append(_table(forecast))
     parts += [*_ways(forecast), *_builds(forecast), *_blocks(forecast), _closing(forecast)]
-    return Group(*parts)
+    return parts
 
 
-def render_ahead(forecast: Forecast, *, is_later: bool = False) -> RenderableType:
+def render_ahead(forecast: Forecast, *, is_later: bool = False) -> Page:
     """The same for a ship that is about to do it: what stands in the way is told by its report. `is_later`: these
     sites answered after the others."""
-    parts: list[RenderableType] = [_table(forecast)] if any(site.images for site in forecast.sites) else []
+    parts: list[Words | Columns] = [_table(forecast)] if any(site.images for site in forecast.sites) else []
     words = f"plan{' for ' + ', '.join(site.name for site in forecast.sites) if is_later else ''}"
-    return Group(*parts, *_ways(forecast), Text(f"\n{words}: {_sums(forecast)}\n"))
+    return [*parts, *_ways(forecast), Words(f"\n{words}: {_sums(forecast)}\n")]
 
 
-def print_forecast(forecast: Forecast, console: Console) -> None:
-    """Print the plan on this console."""
-    console.print(render_forecast(forecast))
-
-
-def _table(forecast: Forecast) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
-    for heading in ("image", "site", "plan", "digest", "check", "way", "to move", "jobs"):
-        table.add_column(heading, no_wrap=True)
+def _table(forecast: Forecast) -> Columns:
     # The reason alone may wrap: the rest is short.
-    table.add_column("reason", overflow="fold")
-    for site, image in forecast.images():
-        table.add_row(*_row(site, image))
-    return table
+    return Columns(
+        ("image", "site", "plan", "digest", "check", "way", "to move", "jobs", "reason"),
+        [_row(site, image) for site, image in forecast.images()],
+        last_wraps=True,
+    )
 
 
-def _row(site: SiteForecast, image: ImageForecast) -> list[RenderableType]:
+def _row(site: SiteForecast, image: ImageForecast) -> list[Words]:
     return [
-        Text(image.target),
-        Text(site.name),
-        Text(image.action.value, style=_STYLE[image.action]),
-        Text(image.wanted.removeprefix("sha256:")[:12] or "-"),
-        Text(image.verdict or "-"),
-        Text(image.way or "-"),
-        Text(_moved(image)),
-        Text(str(len(image.jobs)) if image.jobs else "-"),
-        Text(printable(image.reason)),
+        Words(image.target),
+        Words(site.name),
+        Words(image.action.value, style=_STYLE[image.action]),
+        Words(image.wanted.removeprefix("sha256:")[:12] or "-"),
+        Words(image.verdict or "-"),
+        Words(image.way or "-"),
+        Words(_moved(image)),
+        Words(str(len(image.jobs)) if image.jobs else "-"),
+        Words(printable(image.reason)),
     ]
 
 
@@ -82,18 +72,18 @@ def size_words(size_bytes: int) -> str:
     return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
 
 
-def _ways(forecast: Forecast) -> list[RenderableType]:
+def _ways(forecast: Forecast) -> list[Words]:
     """Each way with its reason once, and the sites that it is taken to."""
     taken: dict[tuple[str, str], list[str]] = {}
     for site, image in forecast.images():
         if image.way:
             taken.setdefault((image.way, image.why), []).append(site.name)
     return [
-        Text(f"\n{', '.join(dict.fromkeys(sites))}: by {way}: {printable(why)}") for (way, why), sites in taken.items()
+        Words(f"\n{', '.join(dict.fromkeys(sites))}: by {way}: {printable(why)}") for (way, why), sites in taken.items()
     ]
 
 
-def _builds(forecast: Forecast) -> list[RenderableType]:
+def _builds(forecast: Forecast) -> list[Words]:
     """Which digests are only what a tag holds now."""
     lines = [
         f"{target.name}: judged by what {target.found_at} holds now; hpcbake ship builds first"
@@ -102,10 +92,10 @@ def _builds(forecast: Forecast) -> list[RenderableType]:
         for target in forecast.targets
         if target.needs_build and target.error is None
     ]
-    return [Text("\n" + "\n".join(map(printable, lines)), style="yellow")] if lines else []
+    return [Words("\n" + "\n".join(map(printable, lines)), style="yellow")] if lines else []
 
 
-def _blocks(forecast: Forecast) -> list[RenderableType]:
+def _blocks(forecast: Forecast) -> list[Words]:
     """What stands in the way, each cause once: sites where it is the same stand together."""
     causes: dict[tuple[str, str, str, str], list[str]] = {}
     for site, image in forecast.images():
@@ -116,9 +106,9 @@ def _blocks(forecast: Forecast) -> list[RenderableType]:
     return [_block(cause, sites) for cause, sites in causes.items()]
 
 
-def _block(cause: tuple[str, str, str, str], sites: list[str]) -> Text:
+def _block(cause: tuple[str, str, str, str], sites: list[str]) -> Words:
     target, message, output, remedy = cause
-    text = Text("\n")
+    text = Words("\n")
     text.append(" · ".join(part for part in (", ".join(sites), target) if part), style="bold red")
     text.append(f"\n  {printable(message)}")
     text.append("".join(f"\n  | {printable(line)}" for line in output.splitlines()), style="dim")
@@ -128,9 +118,9 @@ def _block(cause: tuple[str, str, str, str], sites: list[str]) -> Text:
     return text
 
 
-def _closing(forecast: Forecast) -> Text:
+def _closing(forecast: Forecast) -> Words:
     code = forecast.code
-    return Text(f"\nplan: {_sums(forecast)} · nothing was changed · exit {int(code)} {code.name}")
+    return Words(f"\nplan: {_sums(forecast)} · nothing was changed · exit {int(code)} {code.name}")
 
 
 def _sums(forecast: Forecast) -> str:

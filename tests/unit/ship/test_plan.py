@@ -22,6 +22,7 @@ from hpcbake.model.ports import RuntimeCommands
 from hpcbake.model.reference import Digest, ImageReference, parse_image_reference
 from hpcbake.model.site import Login, Runtime, Site, Slurm, Store
 from hpcbake.model.verdict import CompatReport, Finding, Severity
+from hpcbake.report.page import as_rich
 from hpcbake.ship.forecast import Action, Forecast, ImageForecast
 from hpcbake.ship.forecast_document import plan_schema, render_plan
 from hpcbake.ship.forecast_table import render_forecast
@@ -127,7 +128,7 @@ def read_back(forecast: Forecast) -> dict[str, Any]:
 def shown(forecast: Forecast) -> str:
     """The table as a log has it."""
     console = Console(width=200, no_color=True, file=io.StringIO())
-    console.print(render_forecast(forecast))
+    console.print(as_rich(render_forecast(forecast)))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
