@@ -67,6 +67,25 @@ def test_folder_over_folder_keeps_what_is_in_it() -> None:
     assert paths(tree({"d/x": b"1"}, {"d": FOLDER})) == {"/d/x"}
 
 
+def test_folders_that_no_entry_lists_are_made() -> None:
+    """Each once, with those above it, through links on the way; a file in the way gives way, and is told."""
+    merged = tree({"a/b/c/x": b"1", "a/b/d/y": b"2"}, {"a/b/c/z": b"3"})
+    assert paths(merged) == {"/a/b/c/x", "/a/b/d/y", "/a/b/c/z"}
+    assert (merged.root.children["a"].layer, merged.problems) == (0, [])
+    linked = tree({"usr/lib": FOLDER, "lib": Link("usr/lib")}, {"lib/p/q/x": b"1", "lib/p/r/y": b"2"})
+    assert paths(linked) == {"/lib", "/usr/lib/p/q/x", "/usr/lib/p/r/y"}
+    for first in (b"file", Link("nowhere"), Link("l/k")):
+        blocked = tree({"l": first}, {"l/k/x": b"1"})
+        assert paths(blocked) == {"/l/k/x"}
+        assert blocked.problems == ["l: what was there is in the way of a folder"]
+
+
+def test_a_path_as_deep_as_linux_takes() -> None:
+    """Two thousand folders, one in another."""
+    deep = "/".join(["d"] * 2000)
+    assert paths(tree({f"{deep}/x": b"1"})) == {f"/{deep}/x"}
+
+
 def test_links_are_resolved_inside_the_root() -> None:
     """Absolute and relative links, through folders, and never above the root."""
     merged = tree(
