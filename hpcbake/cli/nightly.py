@@ -34,6 +34,7 @@ from hpcbake.cli.nightly_install import (
     uninstall,
 )
 from hpcbake.cli.nightly_pull import follow, perform_pull, the_site_here
+from hpcbake.cli.nightly_retention import clear_up
 from hpcbake.cli.options import (
     all_or_none_option,
     bake_options,
@@ -216,7 +217,7 @@ def _run(choices: NightChoices) -> int:
     if choices.pull:
         site = the_site_here(sites)
         code = perform_pull(follow(choices.images, project), site, project, choices.run)
-        return clear_after(code, [site], project.retention)
+        return clear_after(code, lambda: clear_up([site], project.retention))
     return _ship(choices, project, sites)
 
 
@@ -248,7 +249,7 @@ def _ship(choices: NightChoices, project: Project, sites: Sequence[Site]) -> int
         return [printable(problem) for problem in night.clear_registry(registry, keep=project.retention.releases)]
 
     reached = [site for site in sites if site.name not in night.unreachable]
-    return clear_after(code, reached, project.retention, before=clear_registry)
+    return clear_after(code, clear_registry, lambda: clear_up(reached, project.retention))
 
 
 def _wait(jitter_s: float, choices: NightChoices) -> None:

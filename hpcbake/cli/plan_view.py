@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from hpcbake import __version__
-from hpcbake.cli.console import make_console, print_words, takes_words_alone
-from hpcbake.report.page import Page, as_rich, plain_text
+from hpcbake.cli.console import prepared
 from hpcbake.report.progress import Progress
 from hpcbake.ship.forecast import Forecast, SiteForecast
 from hpcbake.ship.forecast_document import plan_document
@@ -31,7 +30,8 @@ def plan_shower(progress: Progress, *, to_stderr: bool) -> ShowPlan:
 
             stream = sys.stderr if to_stderr else sys.stdout
             is_here = sys.stderr.isatty() and (to_stderr or sys.stdout.isatty())
-            _show_page(render_ahead(forecast, is_later=bool(shown)), progress, stream, is_here=is_here)
+            what, print_out = prepared(render_ahead(forecast, is_later=bool(shown)), stream)
+            progress.show(what, _quietly(print_out), is_here=is_here)
             shown.append(sites)
         if late:
             progress.step("survey", f"no answer yet from {', '.join(late)}: their plan follows when they give one")
@@ -39,17 +39,9 @@ def plan_shower(progress: Progress, *, to_stderr: bool) -> ShowPlan:
     return show
 
 
-def _show_page(page: Page, progress: Progress, stream: TextIO, *, is_here: bool) -> None:
-    """Print beside the progress; a reader who went away ends no run."""
-    what: RenderableType
-    if takes_words_alone(stream):
-        what, print_out = plain_text(page), _quietly(lambda text: print_words(str(text), stream))
-    else:
-        what, print_out = as_rich(page), _quietly(make_console(stream).print)
-    progress.show(what, print_out, is_here=is_here)
+def _quietly(act: Callable[[RenderableType], None]) -> Callable[[RenderableType], None]:
+    """A reader who went away ends no run."""
 
-
-def _quietly(act: Callable[[RenderableType], object]) -> Callable[[RenderableType], None]:
     def print_out(what: RenderableType) -> None:
         with suppress(OSError):
             act(what)

@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 import click
 
 from hpcbake.cli.frame import Frame
-from hpcbake.cli.nightly_retention import clear_up
 from hpcbake.cli.signals import signals_raise
 from hpcbake.errors import InterruptedByUserError
 from hpcbake.model.site import Site
 from hpcbake.report.records import ShipReport
-from hpcbake.ship.project_parts import Retention
 
 
 class ServedSites:
@@ -33,20 +31,19 @@ class ServedSites:
         return report
 
 
-def clear_after(
-    code: int, sites: Sequence[Site], retention: Retention, *, before: Callable[[], Sequence[str]] = tuple
-) -> int:
-    """Clear these sites unless a signal has ended the run; the run's code, whatever becomes of that.
+def clear_after(code: int, *clear: Callable[[], Sequence[str]]) -> int:
+    """Clear up unless a signal has ended the run; the run's code, whatever becomes of that.
 
-    The report has been published: a signal that comes now ends the clearing up, which the next run takes up, and what
-    the report says of the run stays true. `before` clears something else first, and gives what went wrong in lines.
+    Each of `clear` gives what went wrong, in lines. The report has been published: a signal that comes now ends the
+    clearing up, which the next run takes up, and what the report says of the run stays true.
     """
     if code > 128:
         return code
     with signals_raise():
         try:
-            for problem in (*before(), *clear_up(sites, retention)):
-                click.echo(f"warning: {problem}", err=True)
+            for act in clear:
+                for problem in act():
+                    click.echo(f"warning: {problem}", err=True)
         except InterruptedByUserError as stopped:
             click.echo(f"note: {stopped.message}: the run was over; the next one clears up what is left", err=True)
     return code

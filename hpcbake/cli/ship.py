@@ -16,6 +16,7 @@ from hpcbake.cli.configuration import state_folder
 from hpcbake.cli.destinations import Asked, choose_shipments
 from hpcbake.cli.dry_run import print_dry_run
 from hpcbake.cli.faces import choose_faces, face_options
+from hpcbake.cli.nightly_retention import clear_up
 from hpcbake.cli.options import (
     all_or_none_option,
     bake_options,
@@ -125,7 +126,7 @@ def command(
         return 0
     served = ServedSites()
     code = perform_run(plan, shipments, sites, project, choices, images=images, frame=served.frame)
-    return clear_after(code, served.among(sites), project.retention)
+    return clear_after(code, lambda: clear_up(served.among(sites), project.retention))
 
 
 def refuse_odd_stages(until: str, only_stage: str | None, *, all_or_none: bool) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from hpcbake.report.printable import printable
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -42,6 +44,28 @@ class Columns(NamedTuple):
 
 #: Parts of a page, one below the other.
 Page = Sequence["Words | Columns"]
+
+
+def trouble(places: Sequence[str], message: str, output: str, remedy: str) -> Words:
+    """What went wrong and where, what a program said to it, and what to do. Empty parts are left out."""
+    words = Words("\n")
+    words.append(" · ".join(place for place in places if place), "bold red")
+    words.append(f"\n  {printable(message)}")
+    words.append("".join(f"\n  | {printable(line)}" for line in output.splitlines()), "dim")
+    if remedy:
+        words.append("\n  help: ", "bold")
+        words.append(printable(remedy))
+    return words
+
+
+def size_words(size_bytes: int) -> str:
+    """A size for people: `512 B`, `25.7 MB`, `1.3 GB`."""
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
 
 
 def plain_text(page: Page) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpcbake.catalogue import with_code
-from hpcbake.report.page import Columns, Page, Words, as_rich
+from hpcbake.report.page import Columns, Page, Words, as_rich, size_words, trouble
 from hpcbake.report.printable import printable
-from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, ShipReport, SiteRecord
+from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, ShipReport, SiteRecord, StageRecord
 from hpcbake.report.standing import left_lines, next_commands, standing_lines
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _row(site: SiteRecord, image: ImageRecord) -> list[Words]:
         Words(_outcome_text(image), style=_STYLE[image.outcome]),
         Words(image.wanted.removeprefix("sha256:")[:12] or "-"),
         Words(str(check.evidence.get("verdict", "-")) if check else "-"),
-        Words(_size(deliver.evidence.get("size_bytes")) if deliver else "-"),
+        Words(_delivered_size(deliver)),
         Words(printable(", ".join(dict.fromkeys(str(job["id"]) for job in job_list if job.get("id")))) or "-"),
         Words(printable(", ".join(dict.fromkeys(str(job["node"]) for job in job_list if job.get("node")))) or "-"),
     ]
@@ -68,15 +68,9 @@ def _outcome_text(image: ImageRecord) -> str:
     return str(image.outcome.value)
 
 
-def _size(value: object) -> str:
-    if not isinstance(value, int):
-        return "-"
-    size = float(value)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1000
-    raise AssertionError("the last unit takes any size")
+def _delivered_size(deliver: StageRecord | None) -> str:
+    size_bytes = deliver.evidence.get("size_bytes") if deliver else None
+    return size_words(size_bytes) if isinstance(size_bytes, int) else "-"
 
 
 def _notes(report: ShipReport) -> list[Words]:
@@ -100,24 +94,15 @@ def _failures(report: ShipReport) -> list[Words]:
         for image in site.images:
             if image.error:
                 causes.setdefault(_cause(site.name, image.target, image.error), []).append(site.name)
-    return [_failure(cause, sites) for cause, sites in causes.items()]
+    return [
+        trouble((", ".join(sites), target, stage), message, output, remedy)
+        for (target, stage, message, output, remedy), sites in causes.items()
+    ]
 
 
 def _cause(site: str, target: str, error: ErrorRecord) -> tuple[str, str, str, str, str]:
     message = error.message.removeprefix(f"{site}: ") if site else error.message
     return target, error.stage, with_code(message, error.kind), str(error.evidence.get("output", "")), error.remedy
-
-
-def _failure(cause: tuple[str, str, str, str, str], sites: list[str]) -> Words:
-    target, stage, message, output, remedy = cause
-    text = Words("\n")
-    text.append(" · ".join(part for part in (", ".join(sites), target, stage) if part), style="bold red")
-    text.append(f"\n  {printable(message)}")
-    text.append("".join(f"\n  | {printable(line)}" for line in output.splitlines()), style="dim")
-    if remedy:
-        text.append("\n  help: ", style="bold")
-        text.append(printable(remedy))
-    return text
 
 
 def _closing(report: ShipReport) -> Words:

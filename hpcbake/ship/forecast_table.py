@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hpcbake.report.page import Columns, Page, Words
+from hpcbake.report.page import Columns, Page, Words, size_words, trouble
 from hpcbake.report.printable import printable
 from hpcbake.ship.forecast import Action, Forecast, ImageForecast, SiteForecast
 
@@ -62,16 +62,6 @@ def _moved(image: ImageForecast) -> str:
     return f"{'' if image.size_is_exact else 'about '}{size_words(image.size_bytes)}"
 
 
-def size_words(size_bytes: int) -> str:
-    """A size for people: `512 B`, `25.7 MB`, `1.3 GB`."""
-    size = float(size_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-
-
 def _ways(forecast: Forecast) -> list[Words]:
     """Each way with its reason once, and the sites that it is taken to."""
     taken: dict[tuple[str, str], list[str]] = {}
@@ -103,19 +93,10 @@ def _blocks(forecast: Forecast) -> list[Words]:
             message = image.error.message.removeprefix(f"{site.name}: ")
             output = str(image.error.evidence.get("output", ""))
             causes.setdefault((image.target, message, output, image.error.remedy), []).append(site.name)
-    return [_block(cause, sites) for cause, sites in causes.items()]
-
-
-def _block(cause: tuple[str, str, str, str], sites: list[str]) -> Words:
-    target, message, output, remedy = cause
-    text = Words("\n")
-    text.append(" · ".join(part for part in (", ".join(sites), target) if part), style="bold red")
-    text.append(f"\n  {printable(message)}")
-    text.append("".join(f"\n  | {printable(line)}" for line in output.splitlines()), style="dim")
-    if remedy:
-        text.append("\n  help: ", style="bold")
-        text.append(printable(remedy))
-    return text
+    return [
+        trouble((", ".join(sites), target), message, output, remedy)
+        for (target, message, output, remedy), sites in causes.items()
+    ]
 
 
 def _closing(forecast: Forecast) -> Words:

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from hpcbake.report.page import size_words
 from hpcbake.report.progress.event import Event, Progress, Times, plain_line
 from hpcbake.report.progress.rows import DONE, FAILED, WAITING, WORKING, Row, Rows
 
@@ -124,16 +125,6 @@ def _moved(row: Row) -> str:
         return f"of {whole}"
     rate = f" {size_words(int(row.bytes_moved / row.moved_s))}/s" if row.moved_s > 0 else ""
     return f"{whole}{rate}" if row.bytes_moved >= row.bytes_to_move else f"{size_words(row.bytes_moved)}/{whole}{rate}"
-
-
-def size_words(size_bytes: int) -> str:
-    """A size for people: `512 B`, `25.7 MB`, `1.3 GB`."""
-    size = float(size_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
 
 
 def clock_words(seconds: float) -> str:

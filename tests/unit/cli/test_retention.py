@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hpcbake.cli.nightly_retention import clear_up
 from hpcbake.cli.retention import ServedSites, clear_after
 from hpcbake.model.site import Login, Site, Slurm, Store
 from hpcbake.ship.project_parts import Retention
@@ -33,8 +34,8 @@ def test_before_a_run_nobody_was_served() -> None:
 
 def test_nothing_is_cleared_unasked_or_after_a_signal() -> None:
     """These sites do not exist: a look at one would be a warning, and take its time."""
-    assert clear_after(0, SITES, Retention()) == 0
-    assert clear_after(143, SITES, Retention(releases=1)) == 143
+    assert clear_after(0, lambda: clear_up(SITES, Retention())) == 0
+    assert clear_after(143, lambda: clear_up(SITES, Retention(releases=1))) == 143
 
 
 def test_a_store_that_is_empty_or_not_there_is_no_trouble(tmp_path: Path) -> None:
@@ -49,18 +50,18 @@ def test_a_store_that_is_empty_or_not_there_is_no_trouble(tmp_path: Path) -> Non
         )
         for name in ("empty", "missing")
     ]
-    assert clear_after(3, sites, Retention(releases=1)) == 3
+    assert clear_after(3, lambda: clear_up(sites, Retention(releases=1))) == 3
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_after_the_report_changes_no_result(
-    number: signal.Signals, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The report has said how the run ended; who reads the exit code must read the same."""
     kept = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     seen: list[str] = []
 
-    def clear_stores(*_: object) -> list[str]:
+    def clear_stores() -> list[str]:
         seen.append("the stores")
         return []
 
@@ -69,10 +70,8 @@ def test_a_signal_after_the_report_changes_no_result(
         seen.append("the registry")
         return []
 
-    monkeypatch.setattr("hpcbake.cli.retention.clear_up", clear_stores)
-
     try:
-        assert clear_after(3, SITES, Retention(releases=1), before=clear_registry) == 3
+        assert clear_after(3, clear_registry, clear_stores) == 3
     finally:
         for each, handler in kept.items():
             signal.signal(each, handler)

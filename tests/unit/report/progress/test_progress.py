@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from hpcbake.report.page import size_words
 from hpcbake.report.progress import MODES, choose_mode, make_progress
 from hpcbake.report.progress.event import Event
 from hpcbake.report.progress.lines import PlainProgress, QuietProgress
-from hpcbake.report.progress.live import LiveProgress, clock_words, render_rows, size_words
+from hpcbake.report.progress.live import LiveProgress, clock_words, render_rows
 from hpcbake.report.progress.rawjson import RawJsonProgress, progress_schema
 from hpcbake.report.progress.rows import DONE, FAILED, WORKING, Rows
 from tests.clocks import FastClock
