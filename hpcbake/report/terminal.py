@@ -9,6 +9,7 @@ from hpcbake.report.page import Columns, Page, Words, as_rich, size_words, troub
 from hpcbake.report.printable import printable
 from hpcbake.report.records import ErrorRecord, ImageRecord, Outcome, ShipReport, SiteRecord, StageRecord
 from hpcbake.report.standing import left_lines, next_commands, standing_lines
+from hpcbake.report.words import outcome_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,21 +52,13 @@ def _row(site: SiteRecord, image: ImageRecord) -> list[Words]:
     return [
         Words(image.target),
         Words(site.name),
-        Words(_outcome_text(image), style=_STYLE[image.outcome]),
+        Words(outcome_words(image), style=_STYLE[image.outcome]),
         Words(image.wanted.removeprefix("sha256:")[:12] or "-"),
         Words(str(check.evidence.get("verdict", "-")) if check else "-"),
         Words(_delivered_size(deliver)),
         Words(printable(", ".join(dict.fromkeys(str(job["id"]) for job in job_list if job.get("id")))) or "-"),
         Words(printable(", ".join(dict.fromkeys(str(job["node"]) for job in job_list if job.get("node")))) or "-"),
     ]
-
-
-def _outcome_text(image: ImageRecord) -> str:
-    if image.outcome is Outcome.OK:
-        return "promoted" if image.stage("promote") else "done"
-    if image.error is not None:
-        return f"{image.outcome.value} at {image.error.stage}"
-    return str(image.outcome.value)
 
 
 def _delivered_size(deliver: StageRecord | None) -> str:

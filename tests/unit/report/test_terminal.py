@@ -30,6 +30,14 @@ def test_a_row_per_image_and_site() -> None:
     assert row.split() == ["app", "alder", "promoted", "111111111111", "PASS", "1.2", "MB", "12", "n1"]
 
 
+def test_a_run_that_ends_earlier_says_how_far_it_came() -> None:
+    """In the words of the web pages."""
+    for kept, words in ((1, "checked"), (2, "delivered"), (3, "tested")):
+        image = replace(promoted(), stages=promoted().stages[:kept])
+        text = shown(ShipReport("0", RUN, (target(),), (SiteRecord("alder", (image,)),)))
+        assert f"alder  {words} " in text
+
+
 def test_a_failure_is_told_with_its_remedy() -> None:
     """Where, what, what was seen, what to do."""
     text = shown(full_report())
